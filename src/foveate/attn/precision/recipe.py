@@ -37,7 +37,9 @@ class Recipe:
     smooth_v: bool = False
     accumulate: Accumulate = "fp32"
     chain: int = 32  # keys per matrix instruction: where fp22 and fp16 sums are rounded
-    denominator: Literal["exact", "quantized"] = "exact"  # l sums p before or after it is written in `p`
+    denominator: Literal["exact", "quantized"] = (
+        "exact"  # l sums p before or after it is written in `p`
+    )
     block_q: int = 128  # queries that share a mean (smooth_q) and a "block" scale
     warp_q: int = 32  # queries per warp, for the granularities "warp" and "thread"
     tile: int = 128  # keys per step of the online softmax, and per "block" scale of K

@@ -1,0 +1,64 @@
+"""Reference: plain torch on any device, the definition that other backends are tested against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...formats import FP4, FP8, Integer, Unsigned
+from ...layouts.blocks import BlockLayout
+from ...precision.recipe import Recipe
+from ..base import Request
+from .attend import attend
+from .encode import Operands, encode
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+class Reference:
+    """Runs every recipe; refuses only what has no meaning."""
+
+    name = "reference"
+
+    def refuses(self, request: Request) -> str | None:
+        """None if the request has a meaning, else the reason in a few words."""
+        if request.dtype not in DTYPES:
+            return f"needs float32, bfloat16, float16 or float64, the inputs are {request.dtype}"
+        return _senseless(request.recipe)
+
+    @torch.no_grad()
+    def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
+        """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` in the recipe's formats."""
+        return encode(q, k, v, request)
+
+    @torch.no_grad()
+    def attend(
+        self,
+        operands: Operands,
+        request: Request,
+        layout: BlockLayout | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Online softmax over visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
+        return attend(operands, request, layout, mask)
+
+
+def _senseless(recipe: Recipe) -> str | None:
+    """Why a recipe has no meaning, or None."""
+    for side in ("q", "k"):
+        fmt = getattr(recipe, side)
+        if isinstance(fmt, Unsigned | FP8) or "channel" in getattr(fmt, "granularity", ""):
+            return f"{side} cannot be written in {fmt}; it takes Float, Integer by rows, or FP4"
+    if isinstance(recipe.p, Integer):
+        return f"p cannot be written in {recipe.p}; it takes Float, Unsigned, FP8 or FP4"
+    if isinstance(recipe.v, Unsigned) or (
+        isinstance(recipe.v, Integer) and "channel" not in recipe.v.granularity
+    ):
+        return f"v cannot be written in {recipe.v}; it takes Float, Integer by channels, FP8 or FP4"
+    per_tile = isinstance(recipe.p, Unsigned) and recipe.p.max == "tile"
+    per_tile |= isinstance(recipe.v, Integer) and recipe.v.granularity == "channel+tile"
+    if per_tile and recipe.accumulate != "fp32":
+        return f"factors per tile need accumulate fp32, the recipe says {recipe.accumulate}"
+    if isinstance(recipe.p, FP4) and recipe.tile % recipe.p.group:
+        return f"groups of {recipe.p.group} keys do not fill tiles of {recipe.tile}"
+    return None

@@ -1,0 +1,51 @@
+"""Int8: INT8 for both products, made for CPUs with 8-bit dot products (VNNI).
+
+Idea: SageAttention's INT8 scores with one Q scale per row, and an INT8 P·V that loses nothing to a static
+scale of P: each row of P is scaled by its own maximum in the tile, which uses all 255 levels, and the
+factor 2^(m_tile − m) / 255 joins the rescaling of the output that online softmax does anyway.
+
+    Ŝ = q_scale[i] · k_scale[tile] · ⟨q̂, k̂⟩        P̂ = round(255 · 2^(s − m_tile))
+    O += 2^(m_tile − m) / 255 · t[tile] · ⟨P̂, v̂⟩     out = O / l · v_scale[c] + v̄[c]
+
+Knobs: smooth_k (exact; keep it on unless K has no channel bias), smooth_v (exact; costs one mean).
+Paper: SageAttention (arXiv 2410.02367); per-row P as in SageBwd (arXiv 2505.11594), section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..formats import Integer, Unsigned
+from .base import Precision
+from .fields import flags
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Int8(Precision):
+    """INT8 Q, K, V and an 8-bit P with a scale per row and tile.
+
+    Args:
+        smooth_k: Subtract the mean key first.
+        smooth_v: Subtract the mean value first and add it to the output.
+    """
+
+    smooth_k: bool = True
+    smooth_v: bool = True
+
+    name: ClassVar[str] = "int8"
+
+    def __post_init__(self) -> None:
+        flags(self, "smooth_k", "smooth_v")
+
+    def recipe(self, head_dim: int) -> Recipe:
+        return Recipe(
+            q=Integer(8, "token"),
+            k=Integer(8, "block"),
+            p=Unsigned(255, "tile"),
+            v=Integer(8, "channel+tile"),
+            smooth_k=self.smooth_k,
+            smooth_v=self.smooth_v,
+            tile=128,
+        )
