@@ -1,7 +1,8 @@
 """Errors of an output against a reference, as the papers define them.
 
-The one thing to know: everything is computed in float64 over the flattened tensors, and for data with
-a large common offset of V it is honest to subtract that offset from both first: a raw cosine hides errors.
+The one thing to know: everything is computed in float64 over the flattened tensors, and for data
+with a large common offset of V it is honest to subtract that offset from both first: a raw cosine
+hides errors.
 Source: SageAttention (arXiv 2410.02367), section 4.1.
 """
 
@@ -60,9 +61,10 @@ def relative_l2(out: Tensor, reference: Tensor) -> float:
 def _pair(out: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     if out.shape != reference.shape:
         raise ValueError(
-            f"out has shape {list(out.shape)}, reference {list(reference.shape)}; expected equal shapes"
+            f"out has shape {list(out.shape)}; expected that of reference, {list(reference.shape)}"
         )
-    return out.detach().to(torch.float64).flatten(), reference.detach().to(torch.float64).flatten()
+    a, b = (x.detach().to(torch.float64).flatten() for x in (out, reference))
+    return a, b
 
 
 def _ratio(above: Tensor, below: Tensor, at_zero: float) -> float:

@@ -1,7 +1,7 @@
 """How numbers are written: one small frozen value per format.
 
-A format says *how* a tensor is written, never *who* writes it: backends read these values and do the
-work. The one thing to know: every format here is a value with an exact definition, and
+A format says *how* a tensor is written, never *who* writes it: backends read these values and do
+the work. The one thing to know: every format here is a value with an exact definition, and
 `backends/reference/` is that definition in plain torch.
 
 Symbols: x ≈ scale · code. `limit` is the largest magnitude a code may have.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Granularity = Literal["tensor", "block", "warp", "thread", "token", "channel", "channel+tile"]
-"""Which elements share one scale (sage.md's §1.4 table; Q and K use the first five, V the last two).
+"""Which elements share one scale; Q and K use the first five, V the last two.
 
 tensor: one per (batch, head). block: 128 queries / `tile` keys. warp: 32 queries / 64 keys.
 thread: rows that one GPU lane owns. token: one per row. channel: one per column of V.

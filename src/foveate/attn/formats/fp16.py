@@ -1,7 +1,7 @@
 """Float16 V, kept inside float16's range by a power of two per head.
 
-The one thing to know: a power of two costs no accuracy, and without it V above 1023 overflows the float16
-sums of SageAttention's P·V (a known cause of black images), while V below 6e−8 vanishes.
+The one thing to know: a power of two costs no accuracy, and without it V above 1023 overflows the
+float16 sums of SageAttention's P·V (a known cause of black images), while V below 6e−8 vanishes.
 """
 
 from __future__ import annotations

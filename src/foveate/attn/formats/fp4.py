@@ -3,10 +3,10 @@
 E2M1 magnitudes are 0, 0.5, 1, 1.5, 2, 3, 4, 6.
 
 nvfp4: groups of 16, scale = E4M3(max / 6).
-mxfp4: groups of 32, scale = 2^(floor(log2 max) − 2), the rule of the OCP microscaling format: the largest
-    value falls in [4, 8) and saturates at 6. Subnormal maxima count as zero.
+mxfp4: groups of 32, scale = 2^(floor(log2 max) − 2), the rule of the OCP microscaling formats:
+    the largest value falls in [4, 8) and saturates at 6. Subnormal maxima count as zero.
 
-The one thing to know: a value is divided by the *rounded* scale, the one that decoding multiplies with.
+The one thing to know: a value is divided by the *rounded* scale, which decoding multiplies with.
 Source: SageAttention3 (arXiv 2505.11594), section 3.1.
 """
 
@@ -61,7 +61,8 @@ def encode_fp4(x: Tensor, fmt: FP4, axis: int) -> Quantized:
         axis: −1 for Q and K (groups along D), −2 for V (groups along the keys).
 
     Returns:
-        codes float8_e4m3fn `[B, H, L, D]`, group_scale `[B, H, L, D]`, scale g `[B, H, 1, 1]` or None.
+        codes float8_e4m3fn `[B, H, L, D]`, group_scale `[B, H, L, D]`, scale g `[B, H, 1, 1]` or
+        None.
     """
     scale = None
     if fmt.second_level:

@@ -33,8 +33,8 @@ def round_fp8(x: Tensor, kind: str = "e4m3") -> Tensor:
 def encode_fp8_channels(v: Tensor, kind: str = "e4m3", limit: float = 448.0) -> Quantized:
     """Write v in FP8 with one scale per channel, over all keys.
 
-    scale[c] = max_n |v[n, c]| / limit, code = FP8(v / scale). Narrow limits (2.25, 4.5) leave room for
-    sums in float16. Source: SageAttention2 (arXiv 2411.10958), section 3.3; SageAttention2++
+    scale[c] = max_n |v[n, c]| / limit, code = FP8(v / scale). Narrow limits (2.25, 4.5) leave room
+    for sums in float16. Source: SageAttention2 (arXiv 2411.10958), section 3.3; SageAttention2++
     (arXiv 2505.21136), section 3.
 
     Args:

@@ -1,7 +1,7 @@
 """Granularity: which rows of Q or K share a scale, as nothing but an index map.
 
-The one thing to know: every granularity becomes one scale per row after indexing, so kernels need a row
-scale and a column scale and never the name of the granularity.
+The one thing to know: every granularity becomes one scale per row after indexing, so kernels need a
+row scale and a column scale and never the name of the granularity.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def query_groups(
 ) -> tuple[Tensor, int]:
     """Scale group of each query row.
 
-    block: n // block_q. warp: n // warp_q. thread: (n // warp_q) · 8 + n mod 8, the rows that one lane
-    of an m16n8 accumulator owns. Source: SageAttention2 (arXiv 2411.10958), section 3.2.
+    block: n // block_q. warp: n // warp_q. thread: (n // warp_q) · 8 + n mod 8, the rows that one
+    lane of an m16n8 accumulator owns. Source: SageAttention2 (arXiv 2411.10958), section 3.2.
 
     Args:
         length: Number of query rows.
@@ -41,8 +41,8 @@ def key_groups(
 ) -> tuple[Tensor, int]:
     """Scale group of each key row.
 
-    block: n // tile. warp: n // 64. thread: (n // 64) · 4 + (n mod 8) // 2, the columns that one lane
-    owns. Source: SageAttention2 (arXiv 2411.10958), section 3.2.
+    block: n // tile. warp: n // 64. thread: (n // 64) · 4 + (n mod 8) // 2, the columns that one
+    lane owns. Source: SageAttention2 (arXiv 2411.10958), section 3.2.
 
     Args:
         length: Number of keys.

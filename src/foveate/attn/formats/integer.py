@@ -1,8 +1,8 @@
 """INT8 and INT4 encoders for Q, K (scales per group of rows) and V (scales per channel).
 
-The one thing to know: codes are symmetric, so −128 and −8 never occur, and rounding is nearest-even.
-INT4 codes live in int8 containers. A NaN or infinity makes the scale of its group non-finite, so all
-that reads this group becomes NaN; the codes themselves stay defined.
+The one thing to know: codes are symmetric, so −128 and −8 never occur, and rounding is
+nearest-even. INT4 codes live in int8 containers. A NaN or infinity makes the scale of its group
+non-finite, so all that reads this group becomes NaN; the codes themselves stay defined.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def encode_channels_and_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantiz
     """Write v in integers with a scale per channel times a scalar per tile of keys.
 
     scale[c] = max_n |v[n, c]| / limit, t[j] = max over tile j of |v[n, c]| / (limit · scale[c]),
-    code = round(v / scale[c] / t[j]). A quiet tile thus keeps all its bits, at the cost of one factor
-    per tile that joins the rescaling of the output anyway. A tile of zeros has t = 0 and codes 0.
+    code = round(v / scale[c] / t[j]). A quiet tile thus keeps all its bits, at the cost of one
+    factor per tile that joins the rescaling of the output anyway. A tile of zeros has t = 0 and
+    codes 0.
 
     Args:
         v: float32 or float64, `[B, Hk, Lk, Dv]`.

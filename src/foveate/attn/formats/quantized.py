@@ -16,7 +16,7 @@ A floor, not an addition: adding a constant would coarsen the step of groups tha
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """x[…, n, c] ≈ scale[…, rows[n], c] · tile_scale[…, n // tile, c] · group_scale · codes[…, n, c].
+    """x[n, c] ≈ scale[rows[n], c] · tile_scale[n // tile] · group_scale[n, c] · codes[n, c].
 
     Args:
         codes: `[B, H, L, D]` in the narrowest dtype that holds them exactly: int8 for integers,
@@ -43,7 +43,7 @@ class Quantized:
         return self.scale[:, :, self.rows]
 
     def values(self, start: int, stop: int, dtype: torch.dtype) -> Tensor:
-        """Codes of some rows times their group scale, `[B, H, stop − start, D]`, exact in float32."""
+        """Codes of some rows times their group scale, `[B, H, stop − start, D]`; exact in float32."""
         values = self.codes[:, :, start:stop].to(dtype)
         if self.group_scale is not None:
             values = values * self.group_scale[:, :, start:stop]

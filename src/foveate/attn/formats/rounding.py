@@ -1,7 +1,8 @@
 """Rounding of real numbers to small floating-point grids, by arithmetic and for any device.
 
-The one thing to know: nothing here casts to a torch dtype, so float64 inputs are rounded once (torch
-casts float64 to 8 bits through float32) and values beyond the range saturate instead of becoming NaN.
+The one thing to know: nothing here casts to a torch dtype, so float64 inputs are rounded once
+(torch casts float64 to 8 bits through float32) and values beyond the range saturate instead of
+becoming NaN.
 """
 
 from __future__ import annotations
@@ -56,5 +57,5 @@ def truncate_fp22(x: Tensor) -> Tensor:
 
 
 def round_fp16(x: Tensor) -> Tensor:
-    """Round to float16, nearest even; beyond 65504 it overflows to infinity, as the hardware does."""
+    """Round to float16, nearest even; beyond 65504 it overflows to infinity, as on hardware."""
     return x.to(torch.float16).to(x.dtype)

@@ -1,11 +1,12 @@
 """Smoothing: take away a mean before quantising, and put back exactly what it contributed.
 
-The one thing to know: means are summed in float64, so huge and long inputs neither overflow nor drift;
-subtraction is in the caller's float32 (or float64), never in bfloat16, whose rounding would cost half an
-INT8 step.
+The one thing to know: means are summed in float64, so huge and long inputs neither overflow nor
+drift; subtraction is in the caller's float32 (or float64), never in bfloat16, whose rounding would
+cost half an INT8 step.
 
-K: any constant row k̄ shifts a whole row of scores by q·k̄, so softmax does not change; only lse does.
-Q: q̄ per block changes scores by q̄·k', which is added back. V: Σ p / l = 1, so v̄ is added to the output.
+K: any constant row k̄ shifts a whole row of scores by q·k̄: softmax does not change, lse does.
+Q: q̄ per block changes scores by q̄·k', which is added back.
+V: Σ p / l = 1, so v̄ is added to the output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of a precision's fields: one line that names the field, what was expected and what came."""
+"""Checks of a precision's fields: one line with the field, what was expected and what came."""
 
 from __future__ import annotations
 

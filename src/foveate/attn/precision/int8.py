@@ -1,8 +1,9 @@
 """Int8: INT8 for both products, made for CPUs with 8-bit dot products (VNNI).
 
-Idea: SageAttention's INT8 scores with one Q scale per row, and an INT8 P·V that loses nothing to a static
-scale of P: each row of P is scaled by its own maximum in the tile, which uses all 255 levels, and the
-factor 2^(m_tile − m) / 255 joins the rescaling of the output that online softmax does anyway.
+Idea: SageAttention's INT8 scores with one Q scale per row, and an INT8 P·V that loses nothing to a
+static scale of P: each row of P is scaled by its own maximum in the tile, which uses all 255
+levels, and the factor 2^(m_tile − m) / 255 joins the rescaling of the output that online softmax
+does anyway.
 
     Ŝ = q_scale[i] · k_scale[tile] · ⟨q̂, k̂⟩        P̂ = round(255 · 2^(s − m_tile))
     O += 2^(m_tile − m) / 255 · t[tile] · ⟨P̂, v̂⟩     out = O / l · v_scale[c] + v̄[c]

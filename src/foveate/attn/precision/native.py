@@ -1,7 +1,8 @@
 """Native: no quantisation.
 
-Idea: attention in the input dtype, as everybody computes it. Q·Kᵀ and all sums are in float32 (float64
-for float64 inputs); P is rounded to the input dtype before P·V when that is bfloat16 or float16.
+Idea: attention in the input dtype, as everybody computes it. Q·Kᵀ and all sums are in float32
+(float64 for float64 inputs); P is rounded to the input dtype before P·V when that is bfloat16 or
+float16.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Recipe: everything a backend has to know about a precision, as one flat frozen value.
 
-A precision (`Int8`, `Sage2`, …) is what people choose; its recipe is what backends read. Two precisions
-with equal recipes compute the same numbers. The order of operations, for every recipe and backend:
+A precision (`Int8`, `Sage2`, …) is what people choose; its recipe is what backends read. Two
+precisions with equal recipes compute the same numbers. The order of operations, for every recipe
+and backend:
 
     k' = k − mean(k) if smooth_k                        (per batch and kv head, in float32)
     q' = q − q̄ if smooth_q                              (q̄: mean over each block of `block_q` queries)
@@ -18,6 +19,8 @@ from typing import Literal
 
 from ..formats import Float, Format
 
+_PLAIN = Float()
+
 Accumulate = Literal["fp32", "fp22", "fp22+fp32", "fp16", "fp16+fp32"]
 """Where P·V is summed. fp32: float32 throughout. fp22: each step of `chain` keys is truncated to
 13 mantissa bits (FP8 tensor cores), O included. fp22+fp32: the same inside one tile, then float32.
@@ -28,10 +31,10 @@ fp16 / fp16+fp32: rounded to float16 after each `chain` keys, O included / insid
 class Recipe:
     """Formats of Q, K, P and V, what is smoothed, and where P·V is summed."""
 
-    q: Format = Float()
-    k: Format = Float()
-    p: Format = Float()
-    v: Format = Float()
+    q: Format = _PLAIN
+    k: Format = _PLAIN
+    p: Format = _PLAIN
+    v: Format = _PLAIN
     smooth_q: bool = False
     smooth_k: bool = False
     smooth_v: bool = False

@@ -1,11 +1,11 @@
 """Sage: SageAttention, INT8 scores and float16 (or INT8) P·V.
 
-Idea: the outliers of K are a channel bias that all tokens share. Subtracting the mean key removes it
-without changing the softmax, and then INT8 is enough for Q·Kᵀ.
+Idea: the outliers of K are a channel bias that all tokens share. Subtracting the mean key removes
+it without changing the softmax, and then INT8 is enough for Q·Kᵀ.
 
     variant   Q, K              P                    V                 P·V sums
-    B         INT8 per block    float16              float16           float16 in a tile, then float32
-    T         INT8 per token    float16              float16           float16 in a tile, then float32
+    B         INT8 per block    float16              float16           float16 tile, then float32
+    T         INT8 per token    float16              float16           float16 tile, then float32
     vB        INT8 per block    INT8, static 1/127   INT8 per channel  exact
     vT        INT8 per token    INT8, static 1/127   INT8 per channel  exact
 
@@ -32,8 +32,9 @@ class Sage(Precision):
         variant: "B", "T", "vB" or "vT".
         smooth_k: Subtract the mean key first.
         smooth_v: Subtract the mean value first and add it to the output.
-        accumulate: Where float16 P·V of B and T is summed: "fp16+fp32" (the paper), "fp32", or "fp16"
-            (the whole output in float16). vB and vT sum integers exactly and take no other value.
+        accumulate: Where float16 P·V of B and T is summed: "fp16+fp32" (the paper), "fp32", or
+            "fp16" (the whole output in float16). vB and vT sum integers exactly and take no other
+            value.
     """
 
     variant: Literal["B", "T", "vB", "vT"] = "B"
@@ -49,8 +50,8 @@ class Sage(Precision):
         flags(self, "smooth_k", "smooth_v")
         if self.variant in ("vB", "vT") and self.accumulate != "fp16+fp32":
             raise ValueError(
-                f"Sage.accumulate is {self.accumulate!r} but variant {self.variant!r} sums integers "
-                'exactly; leave accumulate out, or use variant="B" or "T"'
+                f"Sage.accumulate is {self.accumulate!r} but variant {self.variant!r} sums "
+                'integers exactly; leave accumulate out, or use variant="B" or "T"'
             )
 
     def recipe(self, head_dim: int) -> Recipe:

@@ -1,15 +1,15 @@
 """Sage2: SageAttention2, INT4 or INT8 scores and FP8 P·V.
 
-Idea: finer scale groups that cost nothing (per thread) and a smoothed Q make 4 bits enough for Q·Kᵀ; FP8
-holds the many small probabilities that INT8 loses. The FP8 tensor core sums in 22 bits only, so each tile
-is summed there and then added to a float32 output (two-level accumulation).
+Idea: finer scale groups that cost nothing (per thread) and a smoothed Q make 4 bits enough for
+Q·Kᵀ; FP8 holds the many small probabilities that INT8 loses. The FP8 tensor core sums in 22 bits
+only, so each tile is summed there and then added to a float32 output (two-level accumulation).
 
     Ŝ = q_scale · k_scale · ⟨q̂, k̂⟩ + q̄·k'       P̂ = E4M3(448 · p)       V̂ = E4M3(v / v_scale[c])
     R = trunc22(Σ over 32 keys) twice per tile of 64, then O ← α·O + R
 
-Knobs: qk_bits; granularity; smooth_q (needed for 4 bits, so on there by default); smooth_v (when V has a
-large common offset); accumulate; denominator ("quantized" divides by Σ P̂: better if such a V is not
-smoothed). The lse always uses the exact sum.
+Knobs: qk_bits; granularity; smooth_q (needed for 4 bits, so on there by default); smooth_v (when V
+has a large common offset); accumulate; denominator ("quantized" divides by Σ P̂: better if such a V
+is not smoothed). The lse always uses the exact sum.
 Paper: SageAttention2 (arXiv 2411.10958), section 3.
 """
 
@@ -33,7 +33,8 @@ class Sage2(Precision):
 
     Args:
         qk_bits: 8 or 4.
-        granularity: Rows of Q and K that share a scale: "tensor", "block", "warp", "thread", "token".
+        granularity: Rows of Q and K that share a scale: "tensor", "block", "warp", "thread",
+            "token".
         smooth_q: Subtract the mean of each block of 128 queries; None means qk_bits == 4.
         smooth_k: Subtract the mean key first.
         smooth_v: Subtract the mean value first and add it to the output.

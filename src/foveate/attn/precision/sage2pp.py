@@ -1,12 +1,13 @@
 """Sage2pp: SageAttention2++, FP8 P·V summed in float16.
 
-Idea: FP8 products with a float16 accumulator run at twice the rate of those with a float32 one. Narrower
-code ranges keep a chain of 64 keys below float16's 65504: P_r · V_r ≤ 1023. The chain is rounded to
-float16 after each 32 keys and then added to the float32 output.
+Idea: FP8 products with a float16 accumulator run at twice the rate of those with a float32 one.
+Narrower code ranges keep a chain of 64 keys below float16's 65504: P_r · V_r ≤ 1023. The chain is
+rounded to float16 after each 32 keys and then added to the float32 output.
 
-    P̂ = E4M3(P_r · p)     V̂ = E4M3(v / v_scale[c]), v_scale = max|v| / V_r     64 · P_r · V_r = 64512
+    P̂ = E4M3(P_r · p)     V̂ = E4M3(v / v_scale[c]), v_scale = max|v| / V_r    64 · P_r · V_r = 64512
 
-Knobs: ranges "448/2.25" (as released, better with sinks) or "224/4.5" (as in the paper); the rest as Sage2.
+Knobs: ranges "448/2.25" (as released, better with sinks) or "224/4.5" (as in the paper); the rest
+as Sage2.
 Paper: SageAttention2++ (arXiv 2505.21136), section 3 and table 1.
 """
 
@@ -28,7 +29,8 @@ class Sage2pp(Precision):
 
     Args:
         qk_bits: 8 or 4.
-        granularity: Rows of Q and K that share a scale: "tensor", "block", "warp", "thread", "token".
+        granularity: Rows of Q and K that share a scale: "tensor", "block", "warp", "thread",
+            "token".
         smooth_q: Subtract the mean of each block of 128 queries; None means qk_bits == 4.
         smooth_k: Subtract the mean key first.
         smooth_v: Subtract the mean value first and add it to the output.

@@ -1,16 +1,17 @@
 """Sage3: SageAttention3, 4-bit microscaling for both products.
 
-Idea: E2M1 codes with a scale for every 16 values follow the data closely enough for attention. The scales
-are E4M3, whose range P ∈ [0, 1] would use badly: p is first multiplied by 448 · 6 = 2688 (two-level P),
-without which every group below 0.006 vanishes. The same second level per head, max|x| / 2688, does this
-for Q, K and V (global_scale; not in the paper).
+Idea: E2M1 codes with a scale for every 16 values follow the data closely enough for attention. The
+scales are E4M3, whose range P ∈ [0, 1] would use badly: p is first multiplied by 448 · 6 = 2688
+(two-level P), without which every group below 0.006 vanishes. The same second level per head,
+max|x| / 2688, does this for Q, K and V (global_scale; not in the paper).
 
     p' = 2688 · 2^(s − m)     scale = E4M3(max of 16 / 6)     P̂ = E2M1(p' / scale)
 
-m is the running maximum and values are divided by the rounded scale (the paper prints the tile's maximum;
-with the running one the factor cancels in O / l). Groups run along D for Q and K, along the keys for P and V.
-With format "mxfp4" groups have 32 values and a power-of-two scale, 2^(floor(log2 max) − 2), largest code 6;
-such scales span the float range, so both second levels are left out there.
+m is the running maximum and values are divided by the rounded scale (the paper prints the tile's
+maximum; with the running one the factor cancels in O / l). Groups run along D for Q and K, along
+the keys for P and V. With format "mxfp4" groups have 32 values and a power-of-two scale,
+2^(floor(log2 max) − 2), largest code 6; such scales span the float range, so both second levels are
+left out there.
 
 Knobs: format; two_level; global_scale; the three smoothings (Q and K are needed).
 Paper: SageAttention3 (arXiv 2505.11594), section 3.

@@ -5,8 +5,9 @@
     l ← α·l + Σ p         O ← α·O + P̂·V̂     m ← m'
     out = O / l · v_scale (+ v̄)             lse = ln2 · (m + log2 l) (+ scale · q·k̄)
 
-The one thing to know: tiles start at multiples of `recipe.tile` from key 0, and the maximum runs over
-visited, visible keys only. A score of −inf is invisible, whatever made it so. Memory is linear in length.
+The one thing to know: tiles start at multiples of `recipe.tile` from key 0, and the maximum runs
+over visited, visible keys only. A score of −inf is invisible, whatever made it so. Memory is linear
+in length.
 Source: SageAttention2 (arXiv 2411.10958), algorithm 1; the float steps as in FlashAttention.
 """
 
@@ -22,7 +23,7 @@ from ...layouts.blocks import BlockLayout
 from ..base import Request
 from . import probabilities
 from .encode import Operands, working_dtype
-from .products import add_product, matmul, non_finite_part, scores
+from .products import add_product, non_finite_part, scores
 from .visibility import Visibility
 
 LOG2E = 1.0 / math.log(2.0)
@@ -68,7 +69,7 @@ def score_tile(
     rows: slice,
     keys: slice,
 ) -> Tensor:
-    """Base-2 scores c · (q_scale · k_scale · ⟨q̂, k̂⟩ + q̄·k') of some queries and one tile of keys.
+    """Base-2 scores c · (q_scale · k_scale · ⟨q̂, k̂⟩ + q̄·k') of one tile.
 
     Args:
         q: Values of Q's codes for these queries, `[B, Hq, L, D]`.

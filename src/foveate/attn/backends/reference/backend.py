@@ -28,7 +28,7 @@ class Reference:
 
     @torch.no_grad()
     def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
-        """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` in the recipe's formats."""
+        """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` as the recipe says."""
         return encode(q, k, v, request)
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
 """Encode: smooth Q, K and V, then write them in the recipe's formats.
 
-The one thing to know: inputs are lifted to float32 (float64 stays) before anything is subtracted, and
-nothing of the caller's is changed in place.
+The one thing to know: inputs are lifted to float32 (float64 stays) before anything is subtracted,
+and nothing of the caller's is changed in place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Operands:
 
     Args:
         q, k, v: Codes and scales of Q `[B, Hq, Lq, D]`, K `[B, Hk, Lk, D]`, V `[B, Hk, Lk, Dv]`.
-        q_mean: Mean of each block of queries, `[B, Hq, ceil(Lq / block_q), D]`; None unless smooth_q.
+        q_mean: Mean of each block of queries, `[B, Hq, ceil(Lq / block_q), D]`; None unless
+            smooth_q.
         k_smooth: Keys without their mean, unquantised, for the term q̄·k'; None unless smooth_q.
         k_mean: `[B, Hk, 1, D]`; None unless smooth_k.
         v_mean: `[B, Hk, 1, Dv]`; None unless smooth_v.

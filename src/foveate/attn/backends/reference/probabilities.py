@@ -1,7 +1,7 @@
 """Probabilities: P of one tile in the recipe's format.
 
-The one thing to know: P is written in *code units*. A static unit (1/448, 1/2688, …) is applied once to
-the finished output; only `Unsigned(max="tile")` has a factor for each row and tile.
+The one thing to know: P is written in *code units*. A static unit (1/448, 1/2688, …) is applied
+once to the finished output; only `Unsigned(max="tile")` has a factor for each row and tile.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The two matrix products of attention, with exact codes and modelled accumulators.
 
-The one thing to know: codes are small integers or short floats, so a float32 product of them is exact up
-to the order of the sum (|⟨q̂, k̂⟩| ≤ D · 127² < 2^24 up to D = 1040). Rounding inside an accumulator is
-modelled explicitly, one step per `chain` keys. Query heads that share a kv head are stacked as rows,
-so K and V are never repeated.
+The one thing to know: codes are small integers or short floats, so a float32 product of them is
+exact up to the order of the sum (|⟨q̂, k̂⟩| ≤ D · 127² < 2^24 up to D = 1040). Rounding inside an
+accumulator is modelled explicitly, one step per `chain` keys. Query heads that share a kv head are
+stacked as rows, so K and V are never repeated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Visibility: which (query, key) pairs of one tile of keys may be seen.
 
-The one thing to know: four rules are combined and all must hold: the call's band, the layout's visited
-blocks, the layout's own band, and a bool mask. Each is evaluated for one tile only.
+The one thing to know: four rules are combined and all must hold: the call's band, the layout's
+visited blocks, the layout's own band, and a bool mask. Each is evaluated for one tile only.
 """
 
 from __future__ import annotations
