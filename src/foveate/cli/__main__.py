@@ -1,0 +1,5 @@
+"""`python -m foveate.cli`: the same as the command `foveate`."""
+
+from . import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Measuring: error, timing, memory, tasks, and what the measurement was taken on."""

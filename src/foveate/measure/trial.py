@@ -1,0 +1,198 @@
+"""Running a case: first prove that the answer is right, then time it against its peers.
+
+The one thing to know: a wrong or missing answer is never timed. Every call, ours and the peers', is
+compared with a float64 softmax on a sample of query rows before the first measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import peers
+from .case import Case, block_map, layout, tensors
+from .error import cosine, relative_l1
+from .machine import load_average
+from .timing import interleave
+
+PEER_BOUND = 0.05  # bfloat16 peers stay below 0.01; a wrong mask or order is far above
+
+
+class Wrong(RuntimeError):
+    """A call's error is larger than its bound, so its time means nothing."""
+
+
+def ours(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Callable[[], Tensor]:
+    """foveate's call for a case: a function without arguments that returns out `[B, Hq, Lq, D]`."""
+    import foveate
+
+    precision = parse_precision(case.precision)
+    if case.packed:
+        kv = foveate.PackedKV(k, v, precision=precision)
+        return lambda: kv.attend(q, causal=case.causal)
+    chosen = layout(case) or "dense"
+    return lambda: foveate.attention(
+        q, k, v, select=chosen, precision=precision, causal=case.causal
+    )
+
+
+def parse_precision(text: str) -> Any:
+    """A precision from text: "int8", or with arguments, "sage2(qk_bits=4)".
+
+    Raises:
+        ValueError: Not a precision, or an argument it does not take; the message says which are.
+    """
+    from foveate.models.spec import parse
+
+    if "(" not in text:
+        from foveate.attn.precision import precision_named
+
+        return text if text == "auto" else precision_named(text)
+    return parse(f"foveate:{text}").precision
+
+
+def reference_rows(
+    case: Case, q: Tensor, k: Tensor, v: Tensor, rows: Tensor
+) -> Tensor:
+    """Exact attention of some query rows in float64.
+
+    Args:
+        case: Causal rule and visited blocks.
+        q, k, v: The case's tensors, `[B, H, L, D]`.
+        rows: Numbers of the query rows, `[R]`.
+
+    Returns:
+        out float64 `[B, Hq, R, D]`.
+    """
+    group = case.q_heads // case.kv_heads
+    keys = k.double().repeat_interleave(group, dim=1)
+    values = v.double().repeat_interleave(group, dim=1)
+    scores = q[:, :, rows].double() @ keys.transpose(2, 3) * case.head_dim**-0.5
+    if case.causal:
+        last = rows + case.k_length - case.q_length
+        scores.masked_fill_(torch.arange(case.k_length) > last.unsqueeze(1), -torch.inf)
+    blocks = block_map(case)
+    if blocks is not None:
+        seen = blocks[:, :, rows // 128].repeat_interleave(128, dim=3)[..., : case.k_length]
+        scores.masked_fill_(~seen, -torch.inf)
+    return torch.softmax(scores, dim=-1).nan_to_num() @ values
+
+
+def sample_rows(case: Case, count: int = 64) -> Tensor:
+    """Rows to verify: spread evenly, the first and the last included."""
+    return torch.linspace(0, case.q_length - 1, min(count, case.q_length)).round().long()
+
+
+def run(
+    case: Case,
+    rounds: int = 7,
+    tick: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Verify and time one case.
+
+    Args:
+        case: What to run.
+        rounds: Interleaved measurements of each call.
+        tick: Called with a word about the step that begins, for progress bars.
+
+    Returns:
+        The case, seconds and error of foveate, of each peer, and the ratios; plain values, for JSON.
+
+    Raises:
+        Wrong: foveate's own result misses its bound.
+    """
+    say = tick or (lambda _: None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(case.threads)
+    try:
+        with torch.no_grad():
+            return _run(case, rounds, say)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    say("preparing")
+    q, k, v = tensors(case)
+    rows = sample_rows(case)
+    exact = reference_rows(case, q, k, v, rows)
+    say("verifying foveate")
+    mine = ours(case, q, k, v)
+    error = _error(mine()[:, :, rows], exact)
+    if not error["relative_l1"] <= case.error_bound:  # also true for NaN
+        raise Wrong(
+            f"{case.name}: relative L1 error {error['relative_l1']:.4f} is above the bound "
+            f"{case.error_bound}, so it was not timed"
+        )
+    calls = {"foveate": mine}
+    errors, skipped = {"foveate": error}, {}
+    for name in case.peers:
+        say(f"verifying {name}")
+        _add_peer(name, case, (q, k, v), rows, exact, calls, errors, skipped)
+    say("timing")
+    load = load_average()
+    timings = interleave(calls, rounds, tick=lambda: say("timing"))
+    return _record(case, timings, errors, skipped, load)
+
+
+def _add_peer(
+    name: str,
+    case: Case,
+    qkv: tuple[Tensor, Tensor, Tensor],
+    rows: Tensor,
+    exact: Tensor,
+    calls: dict[str, Callable[[], Tensor]],
+    errors: dict[str, dict[str, float]],
+    skipped: dict[str, str],
+) -> None:
+    """Prepare and verify one peer; a peer that cannot run or is wrong is recorded with its reason."""
+    try:
+        call = peers.prepare(name, case, *qkv)
+    except peers.Unavailable as reason:
+        skipped[name] = str(reason)
+        return
+    error = _error(call()[:, :, rows], exact)
+    # a dense peer of a sparse case answers another question; only its time is of interest
+    comparable = case.density is None or name == "flex"
+    if comparable and not error["relative_l1"] <= max(PEER_BOUND, case.error_bound):
+        skipped[name] = f"wrong here: relative L1 error {error['relative_l1']:.3f}"
+        return
+    calls[name] = call
+    if comparable:
+        errors[name] = error
+
+
+def _record(
+    case: Case, timings: Any, errors: dict[str, Any], skipped: dict[str, str], load: float | None
+) -> dict[str, Any]:
+    mine = timings.summary("foveate")
+    record: dict[str, Any] = {
+        "case": case.as_dict(),
+        "seconds": mine.as_dict(),
+        "gops": case.operations / mine.median / 1e9,
+        "error": errors["foveate"],
+        "load": load,
+        "peers": {},
+    }
+    blocks = block_map(case)
+    record["density"] = 1.0 if blocks is None else blocks.float().mean().item()
+    for name in case.peers:
+        if name in skipped:
+            record["peers"][name] = {"skipped": skipped[name]}
+            continue
+        record["peers"][name] = {
+            "seconds": timings.summary(name).as_dict(),
+            "ratio": timings.ratio(name, "foveate").as_dict(),
+            "error": errors.get(name),
+        }
+    return record
+
+
+def _error(out: Tensor, exact: Tensor) -> dict[str, float]:
+    return {
+        "relative_l1": float(relative_l1(out.double(), exact)),
+        "cosine": float(cosine(out.double(), exact)),
+    }
