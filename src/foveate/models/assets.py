@@ -12,10 +12,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import shutil
 import tempfile
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -196,7 +198,7 @@ def _transformers() -> Any:
 
 
 class _quiet:
-    """No progress bars of transformers inside ours."""
+    """No progress bars and notes of transformers inside ours; errors still raise."""
 
     def __init__(self, transformers: Any) -> None:
         self.logging = transformers.utils.logging
@@ -206,8 +208,11 @@ class _quiet:
         self.bars = self.logging.is_progress_bar_enabled()
         self.logging.set_verbosity_error()
         self.logging.disable_progress_bar()
+        self.silence = redirect_stderr(io.StringIO())  # the GGUF reader has a bar of its own
+        self.silence.__enter__()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
+        self.silence.__exit__(*error)
         self.logging.set_verbosity(self.verbosity)
         if self.bars:
             self.logging.enable_progress_bar()
