@@ -1,0 +1,1 @@
+"""The engine: arrange tokens, select blocks, encode numbers, attend, restore order."""

@@ -1,0 +1,61 @@
+"""foveate: attention that looks only where it matters, with only as much precision as is needed there.
+
+Two independent choices: *select* (which blocks of keys are visited) and *precision* (how numbers are written).
+
+    out = foveate.attention(q, k, v, select=Window(1024, sink=64), precision="int8", causal=True)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .attn.api import attention, plan
+from .attn.layouts import Band, BlockLayout
+from .attn.pipeline import Plan
+from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
+from .attn.select import TopK, Window
+from .attn.varlen import attention_varlen
+from .errors import BackendError
+
+if TYPE_CHECKING:
+    from .attn.packed import PackedKV
+    from .models import accelerate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendError",
+    "Band",
+    "BlockLayout",
+    "Int8",
+    "Native",
+    "PackedKV",
+    "Plan",
+    "Sage",
+    "Sage2",
+    "Sage2pp",
+    "Sage3",
+    "TopK",
+    "Window",
+    "accelerate",
+    "attention",
+    "attention_varlen",
+    "plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load on first use: `accelerate` needs more than torch, and `PackedKV` is not needed by every program."""
+    if name == "PackedKV":
+        from .attn.packed import PackedKV
+
+        return PackedKV
+    if name == "accelerate":
+        from .models import accelerate
+
+        return accelerate
+    raise AttributeError(f"module 'foveate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,231 @@
+"""Plan: everything about a call that follows from sizes, types and choices, and the run of it.
+
+    check → plan → arrange → select → encode → attend → restore
+
+The one thing to know: a plan holds no tensor data of its own, so it is cached and printed; `plan_of` is the
+cache, and a call that repeats known sizes costs one look-up before the first kernel starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from . import check
+from .backends import backend_named, choose, fast_int8
+from .backends.base import Backend, Request
+from .explain import describe
+from .layouts.blocks import Band, BlockLayout, Outline
+from .layouts.memory import new_lse, new_output
+from .precision import Int8, Native, Precision, precision_named
+from .select import Dense, Given, Selection, selection_named
+
+INT8_LEAST_KEYS = 256
+"""Below this many keys, encoding costs as much as the 8-bit products save ("auto" stays native)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A call, decided: which blocks, which numbers, which backend, and why.
+
+    Made by `foveate.plan`. It belongs to the shapes, dtype, device and mask kind it was made for.
+    """
+
+    request: Request
+    select: Selection
+    precision: Precision
+    kernels: Backend | None  # None: some size is 0, there is nothing to compute
+    reasons: tuple[tuple[str, str], ...]  # (choice, why), for explain()
+    refusals: tuple[tuple[str, str], ...]  # (backend, why not)
+    given: BlockLayout | None = None  # the caller's layout, if the plan was made with one
+
+    def run(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, return_lse: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Attend.
+
+        Args:
+            q: Queries, `[B, Hq, Lq, D]`.
+            k: Keys, `[B, Hk, Lk, D]`.
+            v: Values, `[B, Hk, Lk, Dv]`.
+            mask: Bool or additive, as the plan was made for.
+            return_lse: Also return the log-sum-exp of the scores.
+
+        Returns:
+            out `[B, Hq, Lq, Dv]`; with return_lse also lse, float32 `[B, Hq, Lq]`.
+
+        Raises:
+            ValueError: The inputs are not those the plan was made for.
+        """
+        self._check_fits(q, k, v, mask)
+        out, lse = self.attend(q, k, v, mask, self.given)
+        return (out, lse) if return_lse else out
+
+    def explain(self) -> str:
+        """Readable text: each choice and why, each backend that was passed over and why, density if known."""
+        return describe(self)
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, layout: BlockLayout | None
+    ) -> tuple[Tensor, Tensor]:
+        """`run` without its checks; `layout` is the caller's own, if select was one."""
+        kernels, request = self.kernels, self.request
+        if kernels is None:
+            return _nothing(q, v)
+        # kernels take any strides but the last; a copy is made only where that one is not 1
+        order = q
+        q, k, v = (x if x.stride(3) == 1 else x.contiguous() for x in (q, k, v))
+        if mask is not None and mask.dim() < 4:
+            mask = mask[(None,) * (4 - mask.dim())]
+        if layout is None:
+            out, lse = self.select.run(q, k, v, mask, request, kernels)
+        else:
+            out, lse = kernels.attend(kernels.encode(q, k, v, request), request, layout, mask)
+        return _in_order_of(order, out), lse
+
+    def _check_fits(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
+        check.check_tensors(q=q, k=k, v=v)
+        check.check_no_grad(q=q, k=k, v=v, mask=mask)
+        r = self.request
+        expected = {
+            "q": [r.batch, r.q_heads, r.q_length, r.head_dim],
+            "k": [r.batch, r.kv_heads, r.k_length, r.head_dim],
+            "v": [r.batch, r.kv_heads, r.k_length, r.v_dim],
+        }
+        for name, x in (("q", q), ("k", k), ("v", v)):
+            if list(x.shape) != expected[name] or x.dtype != r.dtype or x.device != r.device:
+                raise ValueError(
+                    f"{name} is {check.short(x.dtype)} {list(x.shape)} on {x.device}; this plan expects "
+                    f"{check.short(r.dtype)} {expected[name]} on {r.device}; make a new one with foveate.plan"
+                )
+        kind = mask_kind(None if mask is None else mask.dtype)
+        if kind != r.mask:
+            raise ValueError(f"mask is {kind}; this plan was made for {r.mask}; pass the same kind to foveate.plan")
+        if mask is not None:
+            check.check_mask(mask.shape, mask.dtype, mask.device, q.shape, k.shape, q.dtype, q.device)
+
+
+@lru_cache(maxsize=1024)
+def plan_of(
+    q: torch.Size,
+    k: torch.Size,
+    v: torch.Size,
+    dtypes: tuple[torch.dtype, torch.dtype, torch.dtype],
+    devices: tuple[torch.device, torch.device, torch.device],
+    mask: tuple[torch.Size, torch.dtype, torch.device] | None,
+    select: str | Selection | Outline,
+    precision: str | Precision,
+    causal: bool,
+    scale: float | None,
+    backend: str,
+    generation: int,
+) -> Plan:
+    """Check the arguments and decide. Cached; `generation` is that of the backends."""
+    check.check_shapes(q, k, v)
+    check.check_dtypes(*dtypes)
+    check.check_devices(*devices)
+    check.check_causal(causal)
+    scale = check.check_scale(scale, q[3])
+    if mask is not None:
+        check.check_mask(*mask, q, k, dtypes[0], devices[0])
+    chosen = selection_of(select)
+    if isinstance(chosen, Given):
+        check.check_layout(chosen.outline, q, k)
+    if not isinstance(backend, str):
+        raise TypeError(f"backend is {type(backend).__name__}; expected a name or \"auto\"")
+    if backend != "auto":
+        backend_named(backend)  # an unknown name is an error even if nothing is left to compute
+
+    def request_for(one: Precision) -> Request:
+        return Request(
+            one.recipe(q[3]), q[0], q[1], k[1], q[2], k[2], q[3], v[3], dtypes[0], devices[0], scale,
+            Band(after=0) if causal else None, mask_kind(mask[1] if mask else None),
+        )  # fmt: skip
+
+    reasons: list[tuple[str, str]] = []
+    if precision == "auto":
+        one, why = _auto_precision(backend, request_for)
+        reasons.append(("precision", why))
+    else:
+        one = precision_of(precision)
+    request = request_for(one)
+    if 0 in (q[0], q[1], q[2], k[2]):
+        return Plan(request, chosen, one, None, (*reasons, ("backend", "nothing to compute")), ())
+    best = choose(backend, request, one.name)
+    if (why := chosen.fallback(request)) is not None:
+        reasons.append(("select", f'served dense instead of {chosen}: {why}'))
+        chosen = Dense()
+    return Plan(request, chosen, one, best.kernels, tuple(reasons), best.refusals)
+
+
+def plan_with(plan: Plan, layout: BlockLayout | None) -> Plan:
+    """The plan together with the caller's layout."""
+    return plan if layout is None else replace(plan, given=layout)
+
+
+def selection_of(select: object) -> Selection:
+    """A selection from a name, an instance, or the outline of a layout."""
+    if isinstance(select, str):
+        return selection_named(select)
+    if isinstance(select, Outline):
+        return Given(select)
+    if isinstance(select, Selection):
+        return select
+    if isinstance(select, type) and issubclass(select, Selection):
+        raise TypeError(f"select is the class {select.__name__}; expected an instance, {select.__name__}(…)")
+    raise TypeError(f"select is {type(select).__name__}; expected a name, a selection such as Window(1024), "
+                    "or a BlockLayout")  # fmt: skip
+
+
+def precision_of(precision: object) -> Precision:
+    """A precision from a name or an instance."""
+    if isinstance(precision, str):
+        return precision_named(precision)
+    if isinstance(precision, Precision):
+        return precision
+    if isinstance(precision, type) and issubclass(precision, Precision):
+        raise TypeError(f"precision is the class {precision.__name__}; expected an instance, {precision.__name__}()")
+    raise TypeError(f"precision is {type(precision).__name__}; expected a name or a precision such as Int8()")
+
+
+def mask_kind(dtype: torch.dtype | None) -> str | None:
+    """What a backend is told about a mask."""
+    if dtype is None:
+        return None
+    return "bool" if dtype == torch.bool else "additive"
+
+
+def _auto_precision(backend: str, request_for) -> tuple[Precision, str]:
+    """The fastest precision whose error stays below relative L1 0.02 on N(0, 1) data, and why."""
+    request = request_for(Int8())
+    native = Native()
+    if request.dtype == torch.float64:
+        return native, "float64 asks for exact numbers"
+    if backend == "reference":
+        return native, "the reference backend gains nothing from fewer bits"
+    if request.k_length < INT8_LEAST_KEYS:
+        return native, f"fewer than {INT8_LEAST_KEYS} keys do not repay encoding"
+    name = "cpu" if backend == "auto" else backend
+    kernels = backend_named(name)
+    reason = kernels.refuses(request)
+    if reason is not None:
+        return native, f"int8 is not possible on {name}: {reason}"
+    if not fast_int8(kernels):
+        return native, f"{name} has no fast 8-bit products here (AVX-512 VNNI)"
+    return Int8(), "the fastest within relative L1 0.02 on N(0, 1) data"
+
+
+def _nothing(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that see nothing: out 0, lse −inf."""
+    return new_output(q, v.shape[3]).zero_(), new_lse(q).fill_(float("-inf"))
+
+
+def _in_order_of(q: Tensor, out: Tensor) -> Tensor:
+    """`out` in the memory order that `new_output` promises; free when the backend used it."""
+    tokens_first = q.stride(1) < q.stride(2)
+    if (out.transpose(1, 2) if tokens_first else out).is_contiguous():
+        return out
+    return new_output(q, out.shape[3]).copy_(out)

@@ -1,0 +1,73 @@
+"""Selection: which key blocks each query block visits. One frozen dataclass per system.
+
+A selection arranges the tokens, lays out the blocks, and restores the order afterwards. It never encodes
+numbers and never imports a backend: heavy work goes through the `kernels` it is handed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from ..layouts.blocks import BlockLayout
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend, Request
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Base of all selections; fields are the knobs, checked on creation.
+
+    A new system overrides `layout`, and the other hooks only if it needs them. One that does not fit (a
+    second branch around attention, say) overrides `run`.
+    """
+
+    name: ClassVar[str]
+
+    def fallback(self, request: Request) -> str | None:
+        """Why this input is served dense instead (too small, ragged …), or None if the selection fits."""
+        return None
+
+    def density(self, request: Request) -> float | None:
+        """Share of all block pairs that will be visited, None if only the data can tell."""
+        return None
+
+    def arrange(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Bring the tokens into the order in which blocks are cut."""
+        return q, k, v
+
+    def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout | None:
+        """Choose the blocks; None visits everything that `request.band` allows.
+
+        Args:
+            q: Arranged queries, `[B, Hq, Lq, D]`.
+            k: Arranged keys, `[B, Hk, Lk, D]`.
+            request: The static facts of the call.
+            kernels: The backend, for work that is worth a kernel.
+        """
+        raise TypeError(f"{type(self).__name__} does not define a layout")
+
+    def restore(self, out: Tensor, lse: Tensor) -> tuple[Tensor, Tensor]:
+        """Undo `arrange` on out `[B, Hq, Lq, Dv]` and lse `[B, Hq, Lq]`."""
+        return out, lse
+
+    def run(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, request: Request, kernels: Backend
+    ) -> tuple[Tensor, Tensor]:
+        """arrange → select → encode → attend → restore."""
+        q, k, v = self.arrange(q, k, v)
+        layout = self.layout(q, k, request, kernels)
+        operands = kernels.encode(q, k, v, request)
+        out, lse = kernels.attend(operands, request, layout, mask)
+        return self.restore(out, lse)
+
+
+def check_block(block: object) -> tuple[int, int]:
+    """A block size `(queries, keys)` as a tuple, or an error that names it."""
+    ok = isinstance(block, tuple | list) and len(block) == 2
+    if not ok or not all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in block):
+        raise ValueError(f"block is {block!r}; expected two positive ints, (queries, keys), e.g. (128, 128)")
+    return tuple(block)
