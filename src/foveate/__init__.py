@@ -1,6 +1,7 @@
-"""foveate: attention that looks only where it matters, with only as much precision as is needed there.
+"""foveate: attention that looks only where it matters, only as precisely as is needed there.
 
-Two independent choices: *select* (which blocks of keys are visited) and *precision* (how numbers are written).
+Two independent choices: *select* (which key blocks are visited) and *precision* (how numbers are
+written).
 
     out = foveate.attention(q, k, v, select=Window(1024, sink=64), precision="int8", causal=True)
 """
@@ -45,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load on first use: `accelerate` needs more than torch, and `PackedKV` is not needed by every program."""
+    """Load on first use what needs more than torch, or not by every program."""
     if name == "PackedKV":
         from .attn.packed import PackedKV
 

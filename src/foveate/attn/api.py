@@ -30,20 +30,21 @@ def attention(
     return_lse: bool = False,
     backend: str = "auto",
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Attend: out = softmax(scale · q kᵀ + mask) v over the selected blocks, in the chosen precision.
+    """Attend: out = softmax(scale · q kᵀ + mask) v over selected blocks, in a chosen precision.
 
-    Strided views are welcome; only a last dimension whose stride is not 1 is copied. Inputs are never
-    written to. Inference only.
+    Strided views are welcome; only a last dimension whose stride is not 1 is copied. Inputs are
+    never written to. Inference only.
 
     Args:
         q: Queries, `[B, Hq, Lq, D]`, D from 8 to 256; float32, bfloat16, float16 or float64.
         k: Keys, `[B, Hk, Lk, D]`; Hk divides Hq, query head h reads kv head h // (Hq // Hk).
         v: Values, `[B, Hk, Lk, Dv]`, Dv up to 256.
-        select: Which blocks of keys are visited: "dense", `Window(span, sink)`, `TopK(k)`, or a ready
-            `BlockLayout`.
-        precision: How the numbers are written: "native", "int8", "sage", "sage2", "sage2++", "sage3", or an
-            instance with other options. "auto" is the fastest precision of this device whose relative L1
-            error stays below 0.02 on N(0, 1) data: int8 where bytes multiply fast, native elsewhere.
+        select: Which blocks of keys are visited: "dense", `Window(span, sink)`, `TopK(k)`, or a
+            ready `BlockLayout`.
+        precision: How the numbers are written: "native", "int8", "sage", "sage2", "sage2++",
+            "sage3", or an instance with other options. "auto" is the fastest precision of this
+            device whose relative L1 error stays below 0.02 on N(0, 1) data: int8 where bytes
+            multiply fast, native elsewhere.
         causal: Query i sees keys j ≤ i + Lk − Lq (aligned at the end, as in decoding).
         scale: Factor of the scores; None is D ** -0.5.
         mask: Bool (True = attend), or added to the scores; broadcasts to `[B, Hq, Lq, Lk]`.
@@ -51,8 +52,9 @@ def attention(
         backend: "auto", "cpu" or "reference". A named one never falls back.
 
     Returns:
-        out `[B, Hq, Lq, Dv]` in q's dtype and memory order; with return_lse also lse, the natural logarithm
-        of the sum of exponentials, float32 `[B, Hq, Lq]`. A row that sees nothing gives 0 and −inf.
+        out `[B, Hq, Lq, Dv]` in q's dtype and memory order; with return_lse also lse, the natural
+        logarithm of the sum of exponentials, float32 `[B, Hq, Lq]`. A row that sees nothing gives 0
+        and −inf.
 
     Raises:
         TypeError, ValueError: An argument does not fit; the message names it and the way out.
@@ -60,7 +62,11 @@ def attention(
 
     Source: FlashAttention-2 (Dao, 2023) for the loop; the precisions name their own papers.
     """
-    if not (type(q) is type(k) is type(v) is Tensor) or torch.compiler.is_compiling() or _is_traced():
+    if (
+        not (type(q) is type(k) is type(v) is Tensor)
+        or torch.compiler.is_compiling()
+        or _is_traced()
+    ):
         return ops.call(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
     if torch.is_grad_enabled():
         check.check_no_grad(q=q, k=k, v=v, mask=mask)
@@ -99,25 +105,43 @@ def plan(
     if isinstance(select, BlockLayout):
         layout, select = select, select.outline
     check.check_tensors(q=q, k=k, v=v)
-    return plan_with(_decide(q, k, v, select, precision, causal, scale, mask, backend, layout), layout)
+    return plan_with(
+        _decide(q, k, v, select, precision, causal, scale, mask, backend, layout), layout
+    )
 
 
-def _decide(q, k, v, select, precision, causal, scale, mask, backend, layout: BlockLayout | None) -> Plan:
+def _decide(
+    q, k, v, select, precision, causal, scale, mask, backend, layout: BlockLayout | None
+) -> Plan:
     check.check_causal(causal)  # before the cache, which takes 1 for True
     if mask is not None and not isinstance(mask, Tensor):
         check.check_tensors(mask=mask)
     if layout is not None and layout.device != q.device:
-        raise ValueError(f"select is a BlockLayout on {layout.device}, q is on {q.device}; use layout.to(q.device)")
+        raise ValueError(
+            f"select is a BlockLayout on {layout.device}, q is on {q.device}; "
+            "use layout.to(q.device)"
+        )
     try:
         return plan_of(
-            q.shape, k.shape, v.shape, (q.dtype, k.dtype, v.dtype), (q.device, k.device, v.device),
+            q.shape,
+            k.shape,
+            v.shape,
+            (q.dtype, k.dtype, v.dtype),
+            (q.device, k.device, v.device),
             None if mask is None else (mask.shape, mask.dtype, mask.device),
-            select, precision, causal, scale, backend, generation(),
-        )  # fmt: skip
+            select,
+            precision,
+            causal,
+            scale,
+            backend,
+            generation(),
+        )
     except TypeError as error:
         if "unhashable" in str(error):
-            raise TypeError(f"select or precision cannot be hashed ({error}); expected a name or a frozen "
-                            "dataclass with hashable fields") from None  # fmt: skip
+            raise TypeError(
+                f"select or precision cannot be hashed ({error}); expected a name or a frozen "
+                "dataclass with hashable fields"
+            ) from None
         raise
 
 

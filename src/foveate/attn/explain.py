@@ -14,8 +14,11 @@ def describe(plan: Plan) -> str:
     """One line per choice, indented reasons below it."""
     r = plan.request
     dtype = str(r.dtype).removeprefix("torch.")
-    q, k, v = ([r.batch, r.q_heads, r.q_length, r.head_dim], [r.batch, r.kv_heads, r.k_length, r.head_dim],
-               [r.batch, r.kv_heads, r.k_length, r.v_dim])  # fmt: skip
+    q, k, v = (
+        [r.batch, r.q_heads, r.q_length, r.head_dim],
+        [r.batch, r.kv_heads, r.k_length, r.head_dim],
+        [r.batch, r.kv_heads, r.k_length, r.v_dim],
+    )
     lines = [f"attention   q {q}  k {k}  v {v}  {dtype} on {r.device}"]
     lines += _choice(plan, "select", f"{_selection(plan)}{_density(plan)}")
     lines += _choice(plan, "precision", str(plan.precision))
@@ -34,7 +37,11 @@ def _choice(plan: Plan, what: str, value: str) -> list[str]:
 
 def _selection(plan: Plan) -> str:
     if isinstance(plan.select, Given):
-        return str(plan.given) if plan.given is not None else f"the caller's layout, {plan.select.outline}"
+        return (
+            str(plan.given)
+            if plan.given is not None
+            else f"the caller's layout, {plan.select.outline}"
+        )
     return str(plan.select)
 
 

@@ -1,16 +1,16 @@
 """torch.library operators: the border that torch.compile sees.
 
     foveate::attention(q, k, v, mask?, counts?, indices?, choice, causal, scale?) -> (out, lse)
-    foveate::attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale?) -> (out, lse)
+    foveate::attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale?) -> (out,
+    lse)
 
-`choice` spells select, precision and backend as text, because a schema knows no dataclasses; `spelling.py` writes
-and reads it. Fakes and kernels agree on shapes, dtypes and strides.
+`choice` spells select, precision and backend as text, because a schema knows no dataclasses;
+`spelling.py` writes and reads it. Fakes and kernels agree on shapes, dtypes and strides.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from . import check
 from .layouts.blocks import BlockLayout
@@ -39,7 +39,9 @@ def call(q, k, v, select, precision, causal, scale, mask, return_lse, backend):
         check.check_tensors(mask=mask)
     check.check_no_grad(q=q, k=k, v=v, mask=mask)
     check.check_causal(causal)
-    counts, indices = (select.counts, select.indices) if isinstance(select, BlockLayout) else (None, None)
+    counts, indices = (
+        (select.counts, select.indices) if isinstance(select, BlockLayout) else (None, None)
+    )
     choice = spell_choice(select, precision, backend)
     if scale is not None:
         scale = check.check_scale(scale, q.shape[-1])
@@ -47,12 +49,16 @@ def call(q, k, v, select, precision, causal, scale, mask, return_lse, backend):
     return (out, lse) if return_lse else out
 
 
-def call_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, return_lse, backend):
+def call_varlen(
+    q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, return_lse, backend
+):
     """`attention_varlen` through the operator."""
     choice = spell_choice(select, precision, backend)
     if scale is not None:
         scale = check.check_scale(scale, q.shape[-1])
-    out, lse = torch.ops.foveate.attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale)
+    out, lse = torch.ops.foveate.attention_varlen(
+        q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale
+    )
     return (out, lse) if return_lse else out
 
 
@@ -64,8 +70,18 @@ def _attention(q, k, v, mask, counts, indices, choice, causal, scale):
     if isinstance(select, Blocks):
         select = BlockLayout(counts, indices, select.block, select.lengths, select.band)
     with torch.no_grad():
-        return attention(q, k, v, select=select, precision=precision, causal=causal, scale=scale, mask=mask,
-                         return_lse=True, backend=backend)  # fmt: skip
+        return attention(
+            q,
+            k,
+            v,
+            select=select,
+            precision=precision,
+            causal=causal,
+            scale=scale,
+            mask=mask,
+            return_lse=True,
+            backend=backend,
+        )
 
 
 @torch.library.register_fake("foveate::attention", lib=_LIB)
@@ -84,7 +100,9 @@ def _attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale
 
     select, precision, backend = read_choice(choice)
     with torch.no_grad():
-        return attend_packed(q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, backend)
+        return attend_packed(
+            q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, backend
+        )
 
 
 @torch.library.register_fake("foveate::attention_varlen", lib=_LIB)

@@ -2,8 +2,9 @@
 
     check → plan → arrange → select → encode → attend → restore
 
-The one thing to know: a plan holds no tensor data of its own, so it is cached and printed; `plan_of` is the
-cache, and a call that repeats known sizes costs one look-up before the first kernel starts.
+The one thing to know: a plan holds no tensor data of its own, so it is cached and printed;
+`plan_of` is the cache, and a call that repeats known sizes costs one look-up before the first
+kernel starts.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Plan:
         return (out, lse) if return_lse else out
 
     def explain(self) -> str:
-        """Readable text: each choice and why, each backend that was passed over and why, density if known."""
+        """Readable text: each choice, why, the backends passed over, and density if known."""
         return describe(self)
 
     def attend(
@@ -98,14 +99,20 @@ class Plan:
         for name, x in (("q", q), ("k", k), ("v", v)):
             if list(x.shape) != expected[name] or x.dtype != r.dtype or x.device != r.device:
                 raise ValueError(
-                    f"{name} is {check.short(x.dtype)} {list(x.shape)} on {x.device}; this plan expects "
-                    f"{check.short(r.dtype)} {expected[name]} on {r.device}; make a new one with foveate.plan"
+                    f"{name} is {check.short(x.dtype)} {list(x.shape)} on {x.device}; this plan "
+                    f"expects {check.short(r.dtype)} {expected[name]} on {r.device}; "
+                    "make a new one with foveate.plan"
                 )
         kind = mask_kind(None if mask is None else mask.dtype)
         if kind != r.mask:
-            raise ValueError(f"mask is {kind}; this plan was made for {r.mask}; pass the same kind to foveate.plan")
+            raise ValueError(
+                f"mask is {kind}; this plan was made for {r.mask}; pass the same kind to "
+                "foveate.plan"
+            )
         if mask is not None:
-            check.check_mask(mask.shape, mask.dtype, mask.device, q.shape, k.shape, q.dtype, q.device)
+            check.check_mask(
+                mask.shape, mask.dtype, mask.device, q.shape, k.shape, q.dtype, q.device
+            )
 
 
 @lru_cache(maxsize=1024)
@@ -135,15 +142,26 @@ def plan_of(
     if isinstance(chosen, Given):
         check.check_layout(chosen.outline, q, k)
     if not isinstance(backend, str):
-        raise TypeError(f"backend is {type(backend).__name__}; expected a name or \"auto\"")
+        raise TypeError(f'backend is {type(backend).__name__}; expected a name or "auto"')
     if backend != "auto":
         backend_named(backend)  # an unknown name is an error even if nothing is left to compute
 
     def request_for(one: Precision) -> Request:
         return Request(
-            one.recipe(q[3]), q[0], q[1], k[1], q[2], k[2], q[3], v[3], dtypes[0], devices[0], scale,
-            Band(after=0) if causal else None, mask_kind(mask[1] if mask else None),
-        )  # fmt: skip
+            one.recipe(q[3]),
+            q[0],
+            q[1],
+            k[1],
+            q[2],
+            k[2],
+            q[3],
+            v[3],
+            dtypes[0],
+            devices[0],
+            scale,
+            Band(after=0) if causal else None,
+            mask_kind(mask[1] if mask else None),
+        )
 
     reasons: list[tuple[str, str]] = []
     if precision == "auto":
@@ -156,7 +174,7 @@ def plan_of(
         return Plan(request, chosen, one, None, (*reasons, ("backend", "nothing to compute")), ())
     best = choose(backend, request, one.name)
     if (why := chosen.fallback(request)) is not None:
-        reasons.append(("select", f'served dense instead of {chosen}: {why}'))
+        reasons.append(("select", f"served dense instead of {chosen}: {why}"))
         chosen = Dense()
     return Plan(request, chosen, one, best.kernels, tuple(reasons), best.refusals)
 
@@ -175,9 +193,13 @@ def selection_of(select: object) -> Selection:
     if isinstance(select, Selection):
         return select
     if isinstance(select, type) and issubclass(select, Selection):
-        raise TypeError(f"select is the class {select.__name__}; expected an instance, {select.__name__}(…)")
-    raise TypeError(f"select is {type(select).__name__}; expected a name, a selection such as Window(1024), "
-                    "or a BlockLayout")  # fmt: skip
+        raise TypeError(
+            f"select is the class {select.__name__}; expected an instance, {select.__name__}(…)"
+        )
+    raise TypeError(
+        f"select is {type(select).__name__}; expected a name, a selection such as Window(1024), "
+        "or a BlockLayout"
+    )
 
 
 def precision_of(precision: object) -> Precision:
@@ -187,8 +209,13 @@ def precision_of(precision: object) -> Precision:
     if isinstance(precision, Precision):
         return precision
     if isinstance(precision, type) and issubclass(precision, Precision):
-        raise TypeError(f"precision is the class {precision.__name__}; expected an instance, {precision.__name__}()")
-    raise TypeError(f"precision is {type(precision).__name__}; expected a name or a precision such as Int8()")
+        raise TypeError(
+            f"precision is the class {precision.__name__}; expected an instance, "
+            f"{precision.__name__}()"
+        )
+    raise TypeError(
+        f"precision is {type(precision).__name__}; expected a name or a precision such as Int8()"
+    )
 
 
 def mask_kind(dtype: torch.dtype | None) -> str | None:

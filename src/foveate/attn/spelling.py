@@ -1,7 +1,7 @@
 """Choices as text and back: `Window(span=64, sink=0, block=(64, 128))|Int8(smooth_k=True, …)|auto`.
 
-The text reads like the call that was written, and it means the same in a fresh process (compiled programs are
-cached on disk). Written by code that the compiler can trace; parsed, never evaluated.
+The text reads like the call that was written, and it means the same in a fresh process (compiled
+programs are cached on disk). Written by code that the compiler can trace; parsed, never evaluated.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _spell_value(value: object) -> str:
 
 @lru_cache(maxsize=256)
 def read_choice(text: str) -> tuple[object, object, str]:
-    """Read what `spell_choice` wrote: select (a name, a selection or `Blocks`), precision, backend."""
+    """Read what `spell_choice` wrote: select (or `Blocks`), precision, backend."""
     parts = text.split("|")
     if len(parts) != 3:
         raise ValueError(f'choice is "{text}"; expected select|precision|backend')
@@ -78,7 +78,10 @@ def _read(text: str) -> object:
 def _value(node: ast.expr, known: dict[str, type]) -> object:
     match node:
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in known:
-            return known[name](*(_value(x, known) for x in args), **{x.arg: _value(x.value, known) for x in keywords})
+            return known[name](
+                *(_value(x, known) for x in args),
+                **{x.arg: _value(x.value, known) for x in keywords},
+            )
         case ast.Tuple(elts=elts):
             return tuple(_value(x, known) for x in elts)
         case ast.Name(id="inf" | "nan" as name):

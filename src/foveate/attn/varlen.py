@@ -1,10 +1,12 @@
 """`attention_varlen`: sequences of different lengths, packed one after another.
 
-The one thing to know: sequences are attended one by one (neighbours of equal lengths together), on views of
-the packed tensors, so smoothing means, scales and tiles never mix two sequences.
+The one thing to know: sequences are attended one by one (neighbours of equal lengths together), on
+views of the packed tensors, so smoothing means, scales and tiles never mix two sequences.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -38,10 +40,11 @@ def attention_varlen(
         q: Queries of all sequences, `[ΣLq, Hq, D]`.
         k: Keys, `[ΣLk, Hk, D]`.
         v: Values, `[ΣLk, Hk, Dv]`.
-        cu_seqlens_q: Starts of the sequences and the total, int32 or int64 `[N + 1]`, from 0 up to ΣLq.
+        cu_seqlens_q: Starts of the sequences and the total, int32 or int64 `[N + 1]`, from 0 up to
+            ΣLq.
         cu_seqlens_k: The same for keys, up to ΣLk.
-        select, precision, causal, scale, backend: As for `attention`, for each sequence on its own; a
-            BlockLayout belongs to one length and is refused.
+        select, precision, causal, scale, backend: As for `attention`, for each sequence on its own;
+            a BlockLayout belongs to one length and is refused.
         return_lse: Also return the log-sum-exp.
 
     Returns:
@@ -54,20 +57,47 @@ def attention_varlen(
     check.check_no_grad(q=q, k=k, v=v)
     check.check_causal(causal)
     if isinstance(select, BlockLayout):
-        raise TypeError("select is a BlockLayout, which has one pair of lengths; expected a selection that fits any "
-                        "length, such as Window(span), or call attention for each sequence")  # fmt: skip
-    if torch.compiler.is_compiling() or type(q) is not Tensor or torch._C._len_torch_dispatch_stack() > 0:
-        return ops.call_varlen(
-            q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, return_lse, backend
+        raise TypeError(
+            "select is a BlockLayout, which has one pair of lengths; expected a selection "
+            "that fits any "
+            "length, such as Window(span), or call attention for each sequence"
         )
-    out, lse = attend_packed(q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, backend)
+    if (
+        torch.compiler.is_compiling()
+        or type(q) is not Tensor
+        or torch._C._len_torch_dispatch_stack() > 0
+    ):
+        return ops.call_varlen(
+            q,
+            k,
+            v,
+            cu_seqlens_q,
+            cu_seqlens_k,
+            select,
+            precision,
+            causal,
+            scale,
+            return_lse,
+            backend,
+        )
+    out, lse = attend_packed(
+        q, k, v, cu_seqlens_q, cu_seqlens_k, select, precision, causal, scale, backend
+    )
     return (out, lse) if return_lse else out
 
 
 def attend_packed(
-    q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor,
-    select, precision, causal: bool, scale: float | None, backend: str,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    select,
+    precision,
+    causal: bool,
+    scale: float | None,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
     """`attention_varlen` without the choice of the road: out `[ΣLq, Hq, Dv]`, lse `[Hq, ΣLq]`."""
     from .api import attention
 
@@ -77,15 +107,27 @@ def attend_packed(
     starts_q = _starts("cu_seqlens_q", cu_seqlens_q, q.shape[0])
     starts_k = _starts("cu_seqlens_k", cu_seqlens_k, k.shape[0])
     if len(starts_q) != len(starts_k):
-        raise ValueError(f"cu_seqlens_q names {len(starts_q) - 1} sequences, cu_seqlens_k {len(starts_k) - 1}; "
-                         "expected the same number")  # fmt: skip
+        raise ValueError(
+            f"cu_seqlens_q names {len(starts_q) - 1} sequences, cu_seqlens_k {len(starts_k) - 1}; "
+            "expected the same number"
+        )
     total, heads, _ = q.shape
     out = q.new_empty((total, heads, v.shape[2]))
     lse = q.new_empty((heads, total), dtype=torch.float32)
     for count, first_q, lq, first_k, lk in _runs(starts_q, starts_k):
-        parts = (_batch(q, first_q, count, lq), _batch(k, first_k, count, lk), _batch(v, first_k, count, lk))
+        parts = (
+            _batch(q, first_q, count, lq),
+            _batch(k, first_k, count, lk),
+            _batch(v, first_k, count, lk),
+        )
         some, some_lse = attention(
-            *parts, select=select, precision=precision, causal=causal, scale=scale, return_lse=True, backend=backend
+            *parts,
+            select=select,
+            precision=precision,
+            causal=causal,
+            scale=scale,
+            return_lse=True,
+            backend=backend,
         )
         end = first_q + count * lq
         out[first_q:end].unflatten(0, (count, lq)).copy_(some.transpose(1, 2))
@@ -99,7 +141,7 @@ def _batch(x: Tensor, first: int, count: int, length: int) -> Tensor:
 
 
 def _runs(starts_q: list[int], starts_k: list[int]):
-    """Neighbouring sequences of equal lengths: count, first query, Lq, first key, Lk. Those without queries drop out."""
+    """Neighbours of equal lengths with queries: count, first query, Lq, first key, Lk."""
     n = 0
     while n < len(starts_q) - 1:
         lq, lk = starts_q[n + 1] - starts_q[n], starts_k[n + 1] - starts_k[n]
@@ -118,9 +160,13 @@ def _starts(name: str, table: Tensor, total: int) -> list[int]:
     if table.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"{name} has dtype {check.short(table.dtype)}; expected int32 or int64")
     if table.dim() != 1 or len(table) < 1:
-        raise ValueError(f"{name} has shape {list(table.shape)}; expected [N + 1], starts and the total")
+        raise ValueError(
+            f"{name} has shape {list(table.shape)}; expected [N + 1], starts and the total"
+        )
     starts = table.tolist()
-    if starts[0] != 0 or starts[-1] != total or any(a > b for a, b in zip(starts, starts[1:])):
-        raise ValueError(f"{name} goes from {starts[0]} to {starts[-1]}; expected to rise from 0 to {total}, "
-                         "the number of packed rows")  # fmt: skip
+    if starts[0] != 0 or starts[-1] != total or any(a > b for a, b in pairwise(starts)):
+        raise ValueError(
+            f"{name} goes from {starts[0]} to {starts[-1]}; expected to rise from 0 to {total}, "
+            "the number of packed rows"
+        )
     return starts

@@ -1,7 +1,7 @@
 """The backends, by name, and the choice among them.
 
-The one thing to know: a backend that was named is used or refused; only "auto" may choose, and what it passed
-over is kept, so that `Plan.explain()` and `BackendError` can say why.
+The one thing to know: a backend that was named is used or refused; only "auto" may choose, and what
+it passed over is kept, so that `Plan.explain()` and `BackendError` can say why.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def generation() -> int:
 
 
 def refresh() -> None:
-    """To be called by a backend whose abilities changed (another instruction set, say): plans are made anew."""
+    """Make plans anew; for a backend whose abilities changed (another instruction set, say)."""
     global _generation
     _generation += 1
 
@@ -51,7 +51,9 @@ def backend_named(name: str) -> Backend:
         case "reference":
             from .reference import backend
         case _ if name in PLANNED:
-            raise ValueError(f'backend "{name}" is planned but not built yet; backends here are {_listed()}')
+            raise ValueError(
+                f'backend "{name}" is planned but not built yet; backends here are {_listed()}'
+            )
         case _:
             raise ValueError(f'unknown backend "{name}"; backends are {_listed()}')
     return backend
@@ -80,7 +82,7 @@ def choose(name: str, request: Request, what: str) -> Chosen:
 
 
 def fast_int8(kernels: Backend) -> bool:
-    """Whether this backend multiplies bytes at several times the speed of floats here (AVX-512 VNNI)."""
+    """Whether bytes multiply at several times the speed of floats here (AVX-512 VNNI)."""
     return bool(getattr(kernels, "fast_int8", False))
 
 

@@ -1,4 +1,4 @@
-"""Layouts: which blocks are visited, and how that is read from and written to other libraries' forms."""
+"""Layouts: which blocks are visited, and how other libraries write that."""
 
 from .blocks import Band, BlockLayout, Outline
 from .memory import new_lse, new_output

@@ -1,12 +1,12 @@
 """BlockLayout: which blocks of keys each block of queries visits.
 
-The same idea as FlexAttention's BlockMask and FlashAttention's count and index pairs: a count and an
-ascending list of key blocks for each block of queries. Edges inside a block are described by a `Band`,
-a rule on single (query, key) pairs that every kernel knows how to apply.
+The same idea as FlexAttention's BlockMask and FlashAttention's count and index pairs: a count and
+an ascending list of key blocks for each block of queries. Edges inside a block are described by a
+`Band`, a rule on single (query, key) pairs that every kernel knows how to apply.
 
-The one thing to know: a layout that lives on a CPU is checked completely when it is made, because kernels
-follow its indices without looking. On other devices only shapes and types are checked, `check_values` reads
-the rest (and waits for the device).
+The one thing to know: a layout that lives on a CPU is checked completely when it is made, because
+kernels follow its indices without looking. On other devices only shapes and types are checked,
+`check_values` reads the rest (and waits for the device).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Band:
                 object.__setattr__(self, name, value := tuple(value))
             for one in value if isinstance(value, tuple) else (value,):
                 if not (_is_int(one) or (one is None and name == "before")):
-                    raise TypeError(f"Band.{name} is {value!r}; expected an int or one int per query head")
+                    raise TypeError(
+                        f"Band.{name} is {value!r}; expected an int or one int per query head"
+                    )
                 if name == "sink" and one < 0:
                     raise ValueError(f"Band.sink is {value!r}; expected 0 or more keys")
         if self.after is not None and not _is_int(self.after):
@@ -51,7 +53,9 @@ class Band:
         """How many query heads the rule names, None when it is one rule for all."""
         sizes = {len(x) for x in (self.before, self.sink) if isinstance(x, tuple)}
         if len(sizes) > 1:
-            raise ValueError(f"Band names {' and '.join(map(str, sorted(sizes)))} heads; expected one number")
+            raise ValueError(
+                f"Band names {' and '.join(map(str, sorted(sizes)))} heads; expected one number"
+            )
         return sizes.pop() if sizes else None
 
 
@@ -72,15 +76,16 @@ class BlockLayout:
 
     Args:
         counts: Number of visited key blocks, int32 `[B or 1, Hq or 1, nQ]`.
-        indices: Their numbers, ascending, int32 `[B or 1, Hq or 1, nQ, nK]`; entries from `counts` on
-            are ignored but must be in range.
+        indices: Their numbers, ascending, int32 `[B or 1, Hq or 1, nQ, nK]`; entries from `counts`
+            on are ignored but must be in range.
         block: Queries and keys per block, `(bq, bk)`.
         lengths: `(Lq, Lk)`; nQ = ceil(Lq / bq), nK = ceil(Lk / bk).
         band: A rule for single pairs, applied inside visited blocks; None applies none.
 
     Raises:
         TypeError: A part has the wrong type.
-        ValueError: A part has the wrong size, or (on a CPU) an index is out of range or out of order.
+        ValueError: A part has the wrong size, or (on a CPU) an index is out of range or out of
+            order.
     """
 
     counts: Tensor
@@ -93,13 +98,19 @@ class BlockLayout:
         object.__setattr__(self, "block", _pair("block", self.block, least=1))
         object.__setattr__(self, "lengths", _pair("lengths", self.lengths, least=0))
         self._check_outside()
-        if self.counts.device.type == "cpu" and not torch.compiler.is_compiling() and _is_plain(self.counts):
+        if (
+            self.counts.device.type == "cpu"
+            and not torch.compiler.is_compiling()
+            and _is_plain(self.counts)
+        ):
             self.check_values()
 
     @property
     def grid(self) -> tuple[int, int]:
         """Number of query blocks and key blocks, `(nQ, nK)`."""
-        return tuple(-(-length // size) for length, size in zip(self.lengths, self.block))
+        return tuple(
+            -(-length // size) for length, size in zip(self.lengths, self.block, strict=True)
+        )
 
     @property
     def device(self) -> torch.device:
@@ -138,12 +149,16 @@ class BlockLayout:
             return
         low, high = (int(x) for x in self.indices.aminmax())
         if low < 0 or high >= nk:
-            raise ValueError(f"indices go from {low} to {high}; expected 0 to nK − 1 = {nk - 1}, "
-                             "the ignored entries too")  # fmt: skip
+            raise ValueError(
+                f"indices go from {low} to {high}; expected 0 to nK − 1 = {nk - 1}, "
+                "the ignored entries too"
+            )
         used = torch.arange(1, nk, device=self.device) < self.counts.unsqueeze(-1)
         if bool((used & (self.indices[..., 1:] <= self.indices[..., :-1])).any()):
-            raise ValueError("indices are not ascending within counts; expected each key block once, in order "
-                             "(BlockLayout.from_dense makes them so)")  # fmt: skip
+            raise ValueError(
+                "indices are not ascending within counts; expected each key block once, in order "
+                "(BlockLayout.from_dense makes them so)"
+            )
 
     def _check_outside(self) -> None:
         for name, rank in (("counts", 3), ("indices", 4)):
@@ -153,17 +168,23 @@ class BlockLayout:
             if x.dtype != torch.int32:
                 raise TypeError(f"{name} has dtype {_short(x.dtype)}; expected int32 (use .int())")
             if x.dim() != rank:
-                raise ValueError(f"{name} has shape {list(x.shape)}; expected {rank} dimensions "
-                                 f"{'[B, H, nQ, nK]' if rank == 4 else '[B, H, nQ]'}")  # fmt: skip
+                raise ValueError(
+                    f"{name} has shape {list(x.shape)}; expected {rank} dimensions "
+                    f"{'[B, H, nQ, nK]' if rank == 4 else '[B, H, nQ]'}"
+                )
         if self.counts.device != self.indices.device:
-            raise ValueError(f"counts are on {self.counts.device}, indices on {self.indices.device}; "
-                             "expected one device")  # fmt: skip
+            raise ValueError(
+                f"counts are on {self.counts.device}, indices on {self.indices.device}; "
+                "expected one device"
+            )
         nq, nk = self.grid
         want = [*self.counts.shape[:2], nq, nk]
         if list(self.indices.shape) != want or self.counts.shape[2] != nq:
             raise ValueError(
-                f"counts {list(self.counts.shape)} and indices {list(self.indices.shape)} do not fit lengths "
-                f"{self.lengths} in blocks of {self.block}; expected counts {want[:3]}, indices {want}"
+                f"counts {list(self.counts.shape)} and indices {list(self.indices.shape)} do "
+                "not fit lengths "
+                f"{self.lengths} in blocks of {self.block}; expected counts {want[:3]}, "
+                f"indices {want}"
             )
         if self.band is not None:
             if not isinstance(self.band, Band):
@@ -176,14 +197,20 @@ class BlockLayout:
         batch, heads, _ = self.counts.shape
         fill = f", density={self.density():.3f}" if self.counts.device.type == "cpu" else ""
         band = f", band={self.band}" if self.band is not None else ""
-        return (f"BlockLayout(B={batch}, H={heads}, lengths={self.lengths}, block={self.block}, "
-                f"grid={self.grid}{fill}{band})")  # fmt: skip
+        return (
+            f"BlockLayout(B={batch}, H={heads}, lengths={self.lengths}, block={self.block}, "
+            f"grid={self.grid}{fill}{band})"
+        )
 
     # Conversions; the work is in convert.py.
 
     @classmethod
     def from_dense(
-        cls, visits: Tensor, block: tuple[int, int], lengths: tuple[int, int], band: Band | None = None
+        cls,
+        visits: Tensor,
+        block: tuple[int, int],
+        lengths: tuple[int, int],
+        band: Band | None = None,
     ) -> BlockLayout:
         """Make a layout of a map of blocks, bool `[B or 1, Hq or 1, nQ, nK]`, True = visit."""
         from . import convert
@@ -197,7 +224,7 @@ class BlockLayout:
         return convert.to_dense(self)
 
     def to_mask(self) -> Tensor:
-        """Every visible pair, bool `[B or 1, Hq or 1, Lq, Lk]`, band included. Quadratic: for small inputs."""
+        """Every visible pair, bool `[B or 1, Hq or 1, Lq, Lk]`, band included. Quadratic."""
         from . import convert
 
         return convert.to_mask(self)
@@ -205,15 +232,15 @@ class BlockLayout:
     @classmethod
     def from_block_mask(cls, mask: BlockMask) -> BlockLayout:
         """Read a FlexAttention BlockMask; its mask_mod must be a full, causal or band rule."""
-        from . import convert
+        from . import flex
 
-        return convert.from_block_mask(mask)
+        return flex.from_block_mask(mask)
 
     def to_block_mask(self) -> BlockMask:
         """Write a FlexAttention BlockMask that means the same, compiled and in eager mode."""
-        from . import convert
+        from . import flex
 
-        return convert.to_block_mask(self)
+        return flex.to_block_mask(self)
 
     @classmethod
     def from_bsr(
@@ -224,7 +251,7 @@ class BlockLayout:
         lengths: tuple[int, int],
         band: Band | None = None,
     ) -> BlockLayout:
-        """Read a block-sparse-row pair, indptr `[nQ + 1]` and indices `[nnz]`; one map for all heads."""
+        """Read block-sparse rows, indptr `[nQ + 1]`, indices `[nnz]`; one map for all heads."""
         from . import convert
 
         return convert.from_bsr(indptr, indices, block, lengths, band)

@@ -9,8 +9,9 @@ from torch import Tensor
 def new_output(q: Tensor, v_dim: int) -> Tensor:
     """Allocate `out` `[B, Hq, Lq, Dv]` in the memory order of q.
 
-    If heads vary faster than tokens in q (a transposed `[B, L, H, D]` tensor), `out` is such a view as
-    well, so a caller that transposes back gets a contiguous tensor for free. Else it is contiguous.
+    If heads vary faster than tokens in q (a transposed `[B, L, H, D]` tensor), `out` is such a view
+    as well, so a caller that transposes back gets a contiguous tensor for free. Else it is
+    contiguous.
 
     Args:
         q: Queries, `[B, Hq, Lq, D]`.

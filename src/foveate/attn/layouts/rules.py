@@ -30,14 +30,18 @@ def pool_blocks(x: Tensor, rows: int) -> Tensor:
 
 
 def block_regions(
-    band: Band | None, lengths: tuple[int, int], block: tuple[int, int], device: torch.device | None = None
+    band: Band | None,
+    lengths: tuple[int, int],
+    block: tuple[int, int],
+    device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Where a selection may choose under `band`, and what it must always visit.
 
     Returns:
         allowed: Blocks with at least one visible pair, bool `[H or 1, nQ, nK]`.
-        kept: If the band looks no further ahead than some limit (causal): the first block and the blocks
-            on the diagonal, so that no query is left without its own neighbourhood; else nothing. Same shape.
+        kept: If the band looks no further ahead than some limit (causal): the first block and the
+            blocks on the diagonal, so that no query is left without its own neighbourhood; else
+            nothing. Same shape.
     """
     (lq, lk), (bq, bk) = lengths, block
     sink_end, first, last = (x.unsqueeze(-1) for x in band_ranges(band, lengths, bq, device))
@@ -57,7 +61,8 @@ def by_count(scores: Tensor, k: int | float, allowed: Tensor, kept: Tensor) -> T
 
     Args:
         scores: Larger is better, `[B, H, nQ, nK]`. NaN ranks last.
-        k: How many: an int, or a fraction (float in 0 … 1] of the allowed blocks of each row, rounded up.
+        k: How many: an int, or a fraction (float in 0 … 1] of the allowed blocks of each row,
+            rounded up.
         allowed: Bool, broadcasts to scores.
         kept: Bool, a part of allowed; these count as the best.
 

@@ -1,6 +1,7 @@
 """Layouts of bands: the blocks that a `Band` touches, by arithmetic on block numbers.
 
-Nothing here is as large as queries × keys; the largest table is the layout's own, query blocks × key blocks.
+Nothing here is as large as queries × keys; the largest table is the layout's own, query blocks ×
+key blocks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def band_layout(
     block: tuple[int, int],
     device: torch.device | None = None,
 ) -> BlockLayout:
-    """The blocks that hold at least one pair visible under `band`; the band itself stays in the layout.
+    """The blocks that hold at least one pair visible under `band`; the band itself stays in the
+    layout.
 
     Cached, because the result depends on sizes alone: do not write into its tensors.
 
@@ -43,7 +45,9 @@ def band_layout(
         counts = sinks + last_block - first_block
         slot = torch.arange(nk, device=device)  # [nK]
         jump = (first_block - sinks).unsqueeze(-1)
-        indices = torch.where(slot < sinks.unsqueeze(-1), slot, slot + jump).clamp_(max=max(nk - 1, 0))
+        indices = torch.where(slot < sinks.unsqueeze(-1), slot, slot + jump).clamp_(
+            max=max(nk - 1, 0)
+        )
         return BlockLayout(counts[None].int(), indices[None].int(), block, lengths, band)
 
 
@@ -62,11 +66,16 @@ def band_ranges(
     top = start + (lk - lq)  # position of the first query of each block, [nQ]
     bottom = (start + bq).clamp(max=lq) - 1 + (lk - lq)
     heads = band.heads or 1
-    last = (bottom + band.after + 1 if band.after is not None else bottom.new_full(bottom.shape, lk)).clamp(0, lk)
+    last = (
+        bottom + band.after + 1 if band.after is not None else bottom.new_full(bottom.shape, lk)
+    ).clamp(0, lk)
     last = last.expand(heads, -1)
-    first = torch.stack([
-        torch.zeros_like(top) if before is None else top - before for before in _per_head(band.before, heads)
-    ]).clamp(0, lk)  # fmt: skip
+    first = torch.stack(
+        [
+            torch.zeros_like(top) if before is None else top - before
+            for before in _per_head(band.before, heads)
+        ]
+    ).clamp(0, lk)
     sink_end = torch.tensor(_per_head(band.sink, heads), device=device).unsqueeze(-1).minimum(last)
     return sink_end, first.minimum(last), last
 

@@ -25,7 +25,10 @@ def selection_named(name: str) -> Selection:
     """
     known = ", ".join([*SELECTIONS, *PLANNED])
     if name in PLANNED:
-        raise ValueError(f'select "{name}" is planned but not built yet; selections here are {", ".join(SELECTIONS)}')
+        raise ValueError(
+            f'select "{name}" is planned but not built yet; selections here are '
+            f"{', '.join(SELECTIONS)}"
+        )
     if name not in SELECTIONS:
         raise ValueError(f'unknown select "{name}"; selections are {known}')
     try:
@@ -33,7 +36,18 @@ def selection_named(name: str) -> Selection:
     except TypeError:
         knob = next(iter(SELECTIONS[name].__dataclass_fields__))
         cls = SELECTIONS[name].__name__
-        raise ValueError(f'select "{name}" has no default {knob}; pass {cls}({knob}) instead of the name') from None
+        raise ValueError(
+            f'select "{name}" has no default {knob}; pass {cls}({knob}) instead of the name'
+        ) from None
 
 
-__all__ = ["PLANNED", "SELECTIONS", "Dense", "Given", "Selection", "TopK", "Window", "selection_named"]
+__all__ = [
+    "PLANNED",
+    "SELECTIONS",
+    "Dense",
+    "Given",
+    "Selection",
+    "TopK",
+    "Window",
+    "selection_named",
+]

@@ -1,6 +1,7 @@
 """Selection: which key blocks each query block visits. One frozen dataclass per system.
 
-A selection arranges the tokens, lays out the blocks, and restores the order afterwards. It never encodes
+A selection arranges the tokens, lays out the blocks, and restores the order afterwards. It never
+encodes
 numbers and never imports a backend: heavy work goes through the `kernels` it is handed.
 """
 
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 class Selection:
     """Base of all selections; fields are the knobs, checked on creation.
 
-    A new system overrides `layout`, and the other hooks only if it needs them. One that does not fit (a
-    second branch around attention, say) overrides `run`.
+    A new system overrides `layout`, and the other hooks only if it needs them. One that does not
+    fit (a second branch around attention, say) overrides `run`.
     """
 
     name: ClassVar[str]
 
     def fallback(self, request: Request) -> str | None:
-        """Why this input is served dense instead (too small, ragged …), or None if the selection fits."""
+        """Why this input (too small, ragged …) is served dense instead; None if it fits."""
         return None
 
     def density(self, request: Request) -> float | None:
@@ -39,7 +40,9 @@ class Selection:
         """Bring the tokens into the order in which blocks are cut."""
         return q, k, v
 
-    def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout | None:
+    def layout(
+        self, q: Tensor, k: Tensor, request: Request, kernels: Backend
+    ) -> BlockLayout | None:
         """Choose the blocks; None visits everything that `request.band` allows.
 
         Args:
@@ -55,7 +58,13 @@ class Selection:
         return out, lse
 
     def run(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, request: Request, kernels: Backend
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None,
+        request: Request,
+        kernels: Backend,
     ) -> tuple[Tensor, Tensor]:
         """arrange → select → encode → attend → restore."""
         q, k, v = self.arrange(q, k, v)
@@ -69,5 +78,7 @@ def check_block(block: object) -> tuple[int, int]:
     """A block size `(queries, keys)` as a tuple, or an error that names it."""
     ok = isinstance(block, tuple | list) and len(block) == 2
     if not ok or not all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in block):
-        raise ValueError(f"block is {block!r}; expected two positive ints, (queries, keys), e.g. (128, 128)")
+        raise ValueError(
+            f"block is {block!r}; expected two positive ints, (queries, keys), e.g. (128, 128)"
+        )
     return tuple(block)

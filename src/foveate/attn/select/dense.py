@@ -1,4 +1,4 @@
-"""Dense: visit every key that the causal rule and the mask allow. Also home of `Given`, a caller's own layout."""
+"""Dense visits every key that the rules allow; `Given` stands for a caller's own layout."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ class Dense(Selection):
 
     name: ClassVar[str] = "dense"
 
-    def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout | None:
+    def layout(
+        self, q: Tensor, k: Tensor, request: Request, kernels: Backend
+    ) -> BlockLayout | None:
         return None
 
     def density(self, request: Request) -> float | None:
         if request.band is None:
             return 1.0
-        return band_layout(request.band, (request.q_length, request.k_length), _COUNTED_IN).density()
+        return band_layout(
+            request.band, (request.q_length, request.k_length), _COUNTED_IN
+        ).density()
 
 
 @dataclass(frozen=True)
@@ -39,5 +43,7 @@ class Given(Selection):
     outline: Outline
     name: ClassVar[str] = "layout"
 
-    def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout | None:
+    def layout(
+        self, q: Tensor, k: Tensor, request: Request, kernels: Backend
+    ) -> BlockLayout | None:
         raise TypeError("this plan was made for a BlockLayout; pass it when it runs")

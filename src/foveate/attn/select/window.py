@@ -3,10 +3,12 @@
 Query i stands at position i' = i + Lk − Lq. It sees
     causal:      i' − span < j ≤ i'
     otherwise:   |i' − j| < span
-and the first `sink` keys, as far as they are not ahead of the window. Knobs: `span` (cost is linear in it)
-and `sink` (a handful keeps language models stable). Source: StreamingLLM (Xiao et al., 2023), §3.2.
+and the first `sink` keys, as far as they are not ahead of the window. Knobs: `span` (cost is linear
+in it) and `sink` (a handful keeps language models stable). Source: StreamingLLM (Xiao et al.,
+2023), §3.2.
 
-The one thing to know: the blocks follow from sizes by arithmetic, so nothing of size Lq × Lk is ever made.
+The one thing to know: the blocks follow from sizes by arithmetic, so nothing of size Lq × Lk is
+ever made.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Window(Selection):
 
     span: int
     sink: int = 0
-    # as wide as a tile of 128 keys, and narrower in queries: fewer masked pairs along the window's two edges
+    # as wide as a tile of 128 keys, and narrower in queries: fewer masked pairs along the window's
+    # two edges
     block: tuple[int, int] = (64, 128)
     name: ClassVar[str] = "window"
 
@@ -48,7 +51,9 @@ class Window(Selection):
         for field, least in (("span", 1), ("sink", 0)):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"Window.{field} is {value!r}; expected an int of at least {least}")
+                raise ValueError(
+                    f"Window.{field} is {value!r}; expected an int of at least {least}"
+                )
         object.__setattr__(self, "block", check_block(self.block))
 
     def band(self, causal: bool) -> Band:
@@ -58,7 +63,9 @@ class Window(Selection):
     def density(self, request: Request) -> float | None:
         return self._blocks(request, None).density()
 
-    def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout | None:
+    def layout(
+        self, q: Tensor, k: Tensor, request: Request, kernels: Backend
+    ) -> BlockLayout | None:
         return self._blocks(request, q.device)
 
     def _blocks(self, request: Request, device: torch.device | None) -> BlockLayout:
