@@ -1,0 +1,123 @@
+// The one file that knows Python. Tensors arrive as addresses with shapes and strides (a data pointer costs
+// 0.1 µs, a DLPack exchange 5 µs); the Python side has checked them and keeps them alive during the call.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <tuple>
+
+#include "dispatch.h"
+#include "memory.h"
+
+namespace nb = nanobind;
+using namespace foveate;
+
+namespace {
+
+// address, dtype (0 float32, 1 bfloat16, 2 float16), strides of B, H, L, shape
+using TensorTuple = std::tuple<uintptr_t, int, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
+View view_of(const TensorTuple& t) {
+  View v;
+  int dtype;
+  uintptr_t at;
+  std::tie(at, dtype, v.sb, v.sh, v.sl, v.B, v.H, v.L, v.D) = t;
+  v.data = (const void*)at;
+  v.dtype = (Dtype)dtype;
+  return v;
+}
+
+// Encoded keys and values; `length` tokens are written.
+class PyKV {
+ public:
+  PyKV(const Formats& fmt, const TensorTuple& k, const TensorTuple& v, int threads)
+      : table_(active_target()),
+        owned_(fmt, std::get<5>(k), std::get<6>(k), std::get<8>(k), std::get<8>(v),
+               (std::get<7>(k) + fmt.tile - 1) / fmt.tile, table_.lanes) {
+    write(k, v, 0, threads);
+  }
+  // Writes tokens from tile `first` on; everything from there is replaced.
+  void write(const TensorTuple& k, const TensorTuple& v, int64_t first, int threads) {
+    View kv = view_of(k), vv = view_of(v);
+    const int64_t tile = owned_.view.fmt.tile;
+    nb::gil_scoped_release free;
+    owned_.reserve(first + (kv.L + tile - 1) / tile);
+    owned_.view.L = first * tile + kv.L;
+    table_.encode_keys_values(owned_.view, kv, vv, first, threads);
+  }
+  const KV& kv() const { return owned_.view; }
+  const Table& table() const { return table_; }
+  int64_t bytes() const { return owned_.bytes(); }
+
+ private:
+  const Table& table_;   // the layout depends on the target, so it stays the same for life
+  OwnedKV owned_;
+};
+
+using MaskTuple = std::tuple<uintptr_t, bool, int64_t, int64_t, int64_t, int64_t>;
+using LayoutTuple = std::tuple<uintptr_t, uintptr_t, int64_t, int64_t, int64_t, int64_t, bool, bool>;
+
+void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t before, uintptr_t sink, int64_t after,
+            std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, const TensorTuple& out, uintptr_t lse,
+            int threads) {
+  Call c;
+  c.q = view_of(q);
+  c.scale = (float)scale;
+  c.kv = &packed.kv();
+  c.bands.before = (const int64_t*)before;
+  c.bands.sink = (const int64_t*)sink;
+  c.bands.after = after;
+  c.bands.shift = c.kv->L - c.q.L;
+  if (mask) {
+    uintptr_t at;
+    std::tie(at, c.mask.additive, c.mask.sb, c.mask.sh, c.mask.si, c.mask.sj) = *mask;
+    c.mask.data = (const void*)at;
+  }
+  if (layout) {
+    uintptr_t counts, indices;
+    Layout& y = c.layout;
+    std::tie(counts, indices, y.bq, y.bk, y.nQ, y.nK, y.per_batch, y.per_head) = *layout;
+    y.counts = (const int32_t*)counts, y.indices = (const int32_t*)indices;
+  }
+  const View o = view_of(out);
+  c.out = {(void*)o.data, o.dtype, o.sb, o.sh, o.sl, (float*)lse};
+  c.threads = threads;
+  nb::gil_scoped_release free;
+  run_attention(c, packed.table());
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "CPU kernels of foveate.";
+  nb::class_<Formats>(m, "Formats")
+      .def("__init__", [](Formats* f, int qk, int limit, int q_grain, int k_grain, bool qk_second, int p, float levels,
+                          int v, float v_limit, bool v_second, int sum, int chain, bool smooth_q, bool smooth_k,
+                          bool smooth_v, int block_q, int warp_q, int tile) {
+        new (f) Formats();
+        f->qk = {(QKFormat::Kind)qk, limit, (Grain)q_grain, (Grain)k_grain, qk_second};
+        f->p = (PKind)p, f->p_levels = levels;
+        f->v = {(VFormat::Kind)v, v_limit, v_second};
+        f->sum = (Sum)sum, f->chain = chain;
+        f->smooth_q = smooth_q, f->smooth_k = smooth_k, f->smooth_v = smooth_v;
+        f->block_q = block_q, f->warp_q = warp_q, f->tile = tile;
+      }, nb::kw_only(), nb::arg("qk"), nb::arg("limit"), nb::arg("q_grain"), nb::arg("k_grain"), nb::arg("qk_second"),
+         nb::arg("p"), nb::arg("levels"), nb::arg("v"), nb::arg("v_limit"), nb::arg("v_second"), nb::arg("sum"),
+         nb::arg("chain"), nb::arg("smooth_q"), nb::arg("smooth_k"), nb::arg("smooth_v"), nb::arg("block_q"),
+         nb::arg("warp_q"), nb::arg("tile"));
+  nb::class_<PyKV>(m, "KV")
+      .def(nb::init<const Formats&, const TensorTuple&, const TensorTuple&, int>())
+      .def("write", &PyKV::write)
+      .def_prop_ro("length", [](const PyKV& x) { return x.kv().L; })
+      .def_prop_ro("nbytes", &PyKV::bytes)
+      .def_prop_ro("target", [](const PyKV& x) { return std::string(x.table().name); });
+  m.def("attend", &attend, nb::arg("kv"), nb::arg("q"), nb::arg("scale"), nb::arg("before"), nb::arg("sink"),
+        nb::arg("after"), nb::arg("mask").none(), nb::arg("layout").none(), nb::arg("out"), nb::arg("lse"),
+        nb::arg("threads"));
+  m.def("built", &built_targets);
+  m.def("available", &available_targets);
+  m.def("active", [] { return std::string(active_target().name); });
+  m.def("set_target", &set_target, nb::arg("name"));
+}

@@ -1,0 +1,31 @@
+// Which instruction set runs: a table of entry points per target, chosen once, overridable.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "types.h"
+
+namespace foveate {
+
+struct Table {
+  const char* name;
+  int lanes;   // floats per vector
+  int rows;    // query rows per micro-kernel: Queries are packed in groups of this many
+  void (*encode_keys_values)(KV&, const View& k, const View& v, int64_t first_tile, int threads);
+  void (*encode_queries)(Queries&, const Call&);
+  void (*attend)(const Call&, const Queries&);
+};
+
+const Table* portable_table();
+const Table* avx2_table();     // null where the target was not built
+const Table* avx512_table();
+
+std::vector<std::string> built_targets();
+std::vector<std::string> available_targets();        // built, and supported by this processor
+const Table& active_target();
+void set_target(const std::string& name);            // throws std::invalid_argument; "" chooses again
+
+// Encodes the queries, then attends.
+void run_attention(const Call&, const Table&);
+
+}  // namespace foveate

@@ -1,0 +1,454 @@
+// The one online-softmax loop: any formats, any block layout, any band, masks, grouped heads.
+//
+// A work item is up to kMaxRows query rows of one head (for decoding: all rows of one group of heads).
+// It walks over its visited tiles; in each tile over groups of R rows. Three stages per group: scores,
+// exponentials (written as P), P·V. The exponentials of one group overlap the scores of the next.
+#pragma once
+
+#include "exp2.h"
+#include "round.h"
+#include "fp4_scale.h"
+#include "products.h"
+#include "write_p.h"
+
+namespace foveate::FOVEATE_TARGET {
+
+
+// Part of one tile that an item visits.
+struct Visit {
+  int tile, k0, k1;
+  bool holes;        // some keys between k0 and k1 are not visited by the layout
+};
+
+// Keys [lo, hi) and [0, sink) are visible to a row; sink ≤ hi, and lo is 0 where both overlap.
+struct Sight { int64_t lo, hi, sink; };
+
+// The sights of several rows.
+struct Horizon {
+  int64_t lo_min = kFar, lo_max = 0, hi_min = kFar, hi_max = 0, sink_min = kFar, sink_max = 0;
+  void add(const Sight& s) {
+    lo_min = least(lo_min, s.lo), lo_max = most(lo_max, s.lo);
+    hi_min = least(hi_min, s.hi), hi_max = most(hi_max, s.hi);
+    sink_min = least(sink_min, s.sink), sink_max = most(sink_max, s.sink);
+  }
+  void add(const Horizon& h) { add(Sight{h.lo_min, h.hi_min, h.sink_min}), add(Sight{h.lo_max, h.hi_max, h.sink_max}); }
+  bool any(int64_t from, int64_t to) const { return (lo_min < to && hi_max > from) || sink_max > from; }
+  bool every(int64_t from, int64_t to) const { return hi_min >= to && (lo_max <= from || sink_min >= to); }
+  int64_t last(int64_t from, int64_t to) const {
+    return most(lo_min < to ? least(hi_max, to) : from, least(sink_max, to));
+  }
+};
+
+struct Scratch {
+  Group groups[2];
+  alignas(64) float p[R * kStride];                       // bytes, bf16 or float32
+  alignas(64) float delta[kMaxTile];
+  alignas(64) float m[kMaxRows + kLanes];
+  alignas(64) float o[(kMaxRows + R) * (256 + W)];
+  Sight sight[kMaxRows];
+  Horizon horizon[kMaxRows / R];
+  Array<Visit> visits;
+  int visit_count = 0;
+  const int32_t *blocks = nullptr, *blocks_end = nullptr;   // the layout's list for this item
+};
+
+// Rows of one work item and where they come from and go to.
+struct Item {
+  int64_t b, kv_head;          // kv_head: b · Hk + hk
+  int64_t row0;                // first row in the flattened rows of Queries head `qh`
+  int64_t qh;                  // b · H + h of Queries
+  int rows;
+};
+
+class Attention {
+ public:
+  Attention(const Call& call, const Queries& q) : c_(call), q_(q), kv_(*call.kv), fmt_(call.kv->fmt) {
+    const int64_t Lq = c_.q.L;
+    folded_ = q.L != Lq;
+    item_rows_ = kMaxRows;
+    if (c_.layout.counts) item_rows_ = (int)least<int64_t>(kMaxRows, c_.layout.bq);
+    if (fmt_.smooth_q) item_rows_ = least(item_rows_, fmt_.block_q);
+    blocks_ = c_.layout.counts ? c_.layout.nQ : (q.L + item_rows_ - 1) / item_rows_;
+    per_block_ = c_.layout.counts ? (c_.layout.bq + item_rows_ - 1) / item_rows_ : 1;
+    tile_ = fmt_.tile;
+    pv_ = fmt_.pv_dot();
+    qk_ = fmt_.qk.dot();
+    steps_ = (int)(kv_.Dp / dot_group(qk_));
+    o_stride_ = (int)kv_.Dvp + W;
+    log2_levels_ = log2f(fmt_.p_levels);
+    k_row_scale_ = kv_.k_scale_per_tile();
+  }
+
+  int64_t items() const { return q_.B * q_.H * blocks_ * per_block_; }
+
+  // Item n, in an order that starts with the longest rows of a causal call.
+  void run(int64_t n, Scratch& s) const {
+    Item it;
+    const int64_t per_head = blocks_ * per_block_;
+    it.qh = n / per_head;
+    int64_t chunk = per_head - 1 - n % per_head;
+    const int64_t bq = c_.layout.counts ? c_.layout.bq : item_rows_;
+    it.row0 = chunk / per_block_ * bq + chunk % per_block_ * item_rows_;
+    int64_t end = least(least(it.row0 + item_rows_, (chunk / per_block_ + 1) * bq), q_.L);
+    it.rows = (int)(end - it.row0);
+    if (it.rows <= 0) return;
+    it.b = it.qh / q_.H;
+    const int64_t h = it.qh % q_.H;
+    it.kv_head = folded_ ? it.qh : it.b * kv_.H + h / (q_.H / kv_.H);
+    for (float& m : s.m) m = kNone;
+    std::memset(s.o, 0, sizeof(float) * o_stride_ * round_up(it.rows, R));
+    list_visits(it, chunk / per_block_, s);
+    walk(it, s);
+    write(it, s);
+  }
+
+ private:
+  int64_t head_of(const Item& it, int64_t row) const {   // query head of a row
+    const int64_t h = it.qh % q_.H;
+    return folded_ ? h * (c_.q.H / q_.H) + row / c_.q.L : h;
+  }
+  // Where a row stands among the keys.
+  int64_t position(int64_t row) const { return (folded_ ? row % c_.q.L : row) + c_.bands.shift; }
+
+  Sight sight(const Item& it, int64_t row) const {
+    const int64_t h = head_of(it, row), at = position(row);
+    Sight s;
+    s.hi = c_.bands.after >= kFar ? kv_.L : most<int64_t>(0, least(at + c_.bands.after + 1, kv_.L));
+    s.lo = c_.bands.before[h] >= kFar ? 0 : most<int64_t>(0, least(at - c_.bands.before[h], s.hi));
+    s.sink = least(c_.bands.sink[h], s.hi);
+    if (s.sink >= s.lo) s.lo = 0;
+    return s;
+  }
+
+  // Sights of all rows and of each group of rows, and the tiles that at least one row can see.
+  void list_visits(const Item& it, int64_t block, Scratch& s) const {
+    s.visits.resize((size_t)((kv_.L + tile_ - 1) / tile_));
+    s.visit_count = 0;
+    Horizon all;
+    for (int row = 0; row < it.rows; row += R) {
+      Horizon& g = s.horizon[row / R] = Horizon();
+      for (int r = row; r < least(row + R, it.rows); ++r) g.add(s.sight[r] = sight(it, it.row0 + r));
+      all.add(g);
+    }
+    if (!c_.layout.counts) {
+      visit(0, all.sink_max, all, false, s);
+      visit(all.lo_min, all.hi_max, all, false, s);
+      return;
+    }
+    const Layout& y = c_.layout;
+    const int64_t B = y.per_batch ? it.b : 0, H = y.per_head ? head_of(it, it.row0) : 0;
+    const int64_t at = (B * (y.per_head ? c_.q.H : 1) + H) * y.nQ + block;
+    s.blocks = y.indices + at * y.nK;
+    s.blocks_end = s.blocks + y.counts[at];
+    for (const int32_t* i = s.blocks; i < s.blocks_end; ++i) visit(*i * y.bk, (*i + 1) * y.bk, all, true, s);
+  }
+
+  static bool listed(const Scratch& s, int64_t block) {   // lists are ascending
+    const int32_t *lo = s.blocks, *hi = s.blocks_end;
+    while (lo < hi) {
+      const int32_t* mid = lo + (hi - lo) / 2;
+      if (*mid == block) return true;
+      if (*mid < block) lo = mid + 1; else hi = mid;
+    }
+    return false;
+  }
+
+  // Adds keys [from, to) to the list of visits; calls come in ascending order.
+  void visit(int64_t from, int64_t to, const Horizon& all, bool blocks, Scratch& s) const {
+    to = least(to, kv_.L);
+    for (int64_t t = from / tile_; t * tile_ < to; ++t) {
+      const int64_t t0 = t * tile_;
+      if (!all.any(t0, t0 + tile_)) continue;
+      const int64_t x0 = most(from, t0) - t0, x1 = least(to, t0 + tile_) - t0;
+      const int k0 = (int)(x0 / kChunk * kChunk), k1 = (int)least<int64_t>(round_up(x1, kChunk), tile_);
+      // a block that does not begin or end with a micro-kernel leaves keys that nobody asked for
+      const bool holes = blocks && (k0 != x0 || (k1 != x1 && t0 + x1 < kv_.L));
+      if (s.visit_count && s.visits[s.visit_count - 1].tile == t) {
+        Visit& v = s.visits[s.visit_count - 1];
+        v.holes |= holes || (blocks && k0 > v.k1);
+        v.k1 = most(v.k1, k1);
+      } else {
+        s.visits[s.visit_count++] = {(int)t, k0, k1, holes};
+      }
+    }
+  }
+
+  template <class D, class Finish>
+  bool products(const typename D::Element* q, const typename D::Element* k, const int32_t* start, Group& g,
+                Group* pending, Scratch& s, const Finish& finish) const;
+  void walk(const Item& it, Scratch& s) const;
+  template <class Dot> void walk_scores(const Item& it, Scratch& s) const;
+  void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
+  void reduce(int64_t kv_tile, Group& g, Scratch& s) const;
+  void do_exponentials(Group& g, Scratch& s) const;
+  void do_weigh(Group& g, Scratch& s) const;
+  void write(const Item& it, Scratch& s) const;
+  void query_mean_term(const Item& it, const Visit& v, Scratch& s) const;
+
+  const Call& c_;
+  const Queries& q_;
+  const KV& kv_;
+  const Formats& fmt_;
+  bool folded_ = false, k_row_scale_ = false;
+  int item_rows_, tile_, steps_, o_stride_;
+  int64_t blocks_, per_block_;
+  Dot qk_, pv_;
+  float log2_levels_;
+};
+
+// delta[key] = q̄ · k' in base-2 units, for the block of queries that the item lies in.
+inline void Attention::query_mean_term(const Item& it, const Visit& v, Scratch& s) const {
+  const int64_t blocks = (q_.L + fmt_.block_q - 1) / fmt_.block_q;
+  const float* mean = q_.mean + (it.qh * blocks + it.row0 / fmt_.block_q) * q_.D;
+  const float* k = kv_.k_float + (it.kv_head * kv_.capacity + v.tile) * kv_.D * tile_;
+  for (int c = v.k0; c < v.k1; c += W) {
+    F sum = zero();
+    for (int64_t d = 0; d < kv_.D; ++d) sum = fma(set1(mean[d]), load(k + d * tile_ + c), sum);
+    store(s.delta + c, sum);
+  }
+}
+
+// The slow road for groups that do not see everything: scores become float exponents, hidden keys −inf.
+inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const {
+  const int64_t t0 = (int64_t)v.tile * tile_;
+  for (int r = 0; r < R; ++r) {
+    float* x = g.scores + r * kStride;
+    const F a = set1(g.a[r]);
+    for (int c = g.k0; c < g.k1; c += W)
+      store(x + c, mul(a, g.is_float ? load(x + c) : to_float(loadi((const int32_t*)x + c))));
+    if (r >= rows) continue;
+    const int64_t row = it.row0 + g.row + r;
+    if (c_.mask.data) {
+      const int64_t h = head_of(it, row), i = folded_ ? row % c_.q.L : row;
+      const int64_t base = it.b * c_.mask.sb + h * c_.mask.sh + i * c_.mask.si;
+      const int64_t keys = least<int64_t>(g.k1, kv_.L - t0);
+      if (c_.mask.additive) {
+        const float* m = (const float*)c_.mask.data + base;
+        for (int64_t c = g.k0; c < keys; ++c) x[c] += kLog2e * m[(t0 + c) * c_.mask.sj];
+      } else {
+        const uint8_t* m = (const uint8_t*)c_.mask.data + base;
+        for (int64_t c = g.k0; c < keys; ++c)
+          if (!m[(t0 + c) * c_.mask.sj]) x[c] = kNone;
+      }
+    }
+    const Sight& see = s.sight[g.row + r];
+    for (int c = g.k0; c < g.k1; ++c) {
+      const int64_t key = t0 + c;
+      if (key >= see.hi || (key < see.lo && key >= see.sink)) x[c] = kNone;
+    }
+    if (!v.holes) continue;
+    for (int c = g.k0; c < g.k1; ++c)
+      if (!listed(s, (t0 + c) / c_.layout.bk)) x[c] = kNone;
+  }
+  g.is_float = true;
+  for (int r = 0; r < R; ++r) {
+    F best = set1(kNone);
+    for (int c = g.k0; c < g.k1; c += W) best = max(best, load(g.scores + r * kStride + c));
+    store(g.row_max + r * W, best);
+    g.a[r] = 1.f;
+  }
+}
+
+// From lane-wise maxima to the numbers that the exponentials and P·V need, for all rows of a group at once.
+inline void Attention::reduce(int64_t kv_tile, Group& g, Scratch& s) const {
+  alignas(64) float top[kLanes];
+  const bool is_int = !g.is_float && qk_ == Dot::i8;
+  row_maxima(g.row_max, is_int, top);
+  const F floor = set1(-3e38f);   // stands in for −inf where a difference of two of them would be NaN
+  const bool own_max = fmt_.p == PKind::u8_tile;
+  const float v_tile = kv_.v_tile ? kv_.v_tile[kv_tile] : 1.f;
+  for (int r = 0; r < R; r += W) {
+    const F a = load(g.a + r);
+    const F now = mul(a, load(top + r));
+    const F before = load(s.m + g.row + r);
+    // the maximum comes second: a NaN score then stays visible in every later step
+    const F after = max(before, now);
+    const F safe = max(floor, after);
+    const F alpha = exp2_of<6>(sub(before, safe));
+    const F base = own_max ? max(floor, now) : safe;
+    const F fresh = own_max ? exp2_of<6>(sub(now, safe)) : set1(1.f);
+    store(g.b + r, sub(set1(log2_levels_), base));
+    store(g.alpha + r, alpha);
+    store(g.f_sum + r, fresh);
+    store(g.f_out + r, mul(fresh, set1(v_tile)));
+    store_rows(s.m + g.row + r, after);
+  }
+}
+
+inline void Attention::do_exponentials(Group& g, Scratch& s) const {
+  auto either = [&](auto one) {
+    using One = decltype(one);
+    auto* p = (typename One::Element*)s.p;
+    if (g.is_float || qk_ != Dot::i8) exponentials<One, true>(g, p);
+    else exponentials<One, false>(g, p);
+  };
+  const bool is_float = g.is_float || qk_ != Dot::i8;
+  switch (fmt_.p) {
+    case PKind::u8_tile: case PKind::u8_running: either(WriteU8{}); break;
+    case PKind::bf16: either(WriteBf16{}); break;
+    case PKind::f16: either(WriteF16{}); break;
+    case PKind::f32: either(WriteF32{}); break;
+    case PKind::e4m3: either(WriteFP8<E4M3>{}); break;
+    case PKind::e5m2: either(WriteFP8<E5M2>{}); break;
+    case PKind::nvfp4:
+      is_float ? exponentials_fp4<true, true>(g, (uint16_t*)s.p) : exponentials_fp4<true, false>(g, (uint16_t*)s.p);
+      break;
+    case PKind::mxfp4:
+      is_float ? exponentials_fp4<false, true>(g, (uint16_t*)s.p) : exponentials_fp4<false, false>(g, (uint16_t*)s.p);
+      break;
+  }
+}
+
+inline void Attention::do_weigh(Group& g, Scratch& s) const {
+  float* o = s.o + (int64_t)g.row * o_stride_;
+  const int Dvp = (int)kv_.Dvp;
+  auto chained = [&](auto dot) {
+    using D = decltype(dot);
+    auto* p = (const typename D::Element*)s.p;
+    switch (fmt_.sum) {
+      case Sum::fp32: weigh<D, Chain::none, false>(g, p, Dvp, 0, o, o_stride_); break;
+      case Sum::fp22_fp32: weigh<D, Chain::fp22, false>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp22: weigh<D, Chain::fp22, true>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp16_fp32: weigh<D, Chain::fp16, false>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp16: weigh<D, Chain::fp16, true>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
+    }
+  };
+  if (pv_ == Dot::i8) weigh<DotI8, Chain::none, false>(g, (const uint8_t*)s.p, Dvp, 0, o, o_stride_);
+  else if (pv_ == Dot::bf16) chained(DotBf16{});
+  else chained(DotF32{});
+}
+
+// Scores of `g`; where a fused kernel exists also the exponentials of `pending`, then true.
+template <class D, class Finish>
+bool Attention::products(const typename D::Element* q, const typename D::Element* k, const int32_t* start, Group& g,
+                         Group* pending, Scratch& s, const Finish& finish) const {
+  if constexpr (kFuse) {
+    const bool same = pending && pending->k1 - pending->k0 == g.k1 - g.k0;
+    auto fused = [&](auto one, auto is_float) {
+      using One = decltype(one);
+      auto* p = (typename One::Element*)s.p;
+      constexpr bool f = decltype(is_float)::value;
+      const int vectors = (g.k1 - g.k0) / W, each = steps_ / (R * NV);
+      auto go = [&](auto n, auto e) {
+        scores_and_exponentials<D, One, f, decltype(n)::value, decltype(e)::value>(
+            q, k, steps_, tile_, start, g, *pending, p, finish);
+        return true;
+      };
+      auto by_steps = [&](auto n) {
+        if (each >= 4) return go(n, Number<4>());
+        if (each >= 2) return go(n, Number<2>());
+        if (each >= 1) return go(n, Number<1>());
+        return false;
+      };
+      if (vectors == 8) return by_steps(Number<8>());
+      if (vectors == 4) return by_steps(Number<4>());
+      return false;
+    };
+    if (same) {
+      bool done = false;
+      const bool from_int = std::is_same_v<D, DotI8> && !pending->is_float;
+      if constexpr (std::is_same_v<D, DotI8> && !Finish::makes_float) {
+        if (fmt_.p == PKind::u8_tile && from_int) done = fused(WriteU8{}, No());
+      } else if constexpr (std::is_same_v<D, DotI8>) {
+        if (fmt_.p == PKind::e4m3 && !from_int) done = fused(WriteFP8<E4M3>{}, Yes());
+      } else if constexpr (std::is_same_v<D, DotBf16> && !Finish::makes_float) {
+        if (fmt_.p == PKind::bf16) done = fused(WriteBf16{}, Yes());
+      } else if constexpr (std::is_same_v<D, DotF32> && !Finish::makes_float) {
+        if (fmt_.p == PKind::f32) done = fused(WriteF32{}, Yes());
+      }
+      if (done) return true;
+    }
+  }
+  scores<D>(q, k, steps_, tile_, start, g, finish);
+  return false;
+}
+
+template <class D>
+void Attention::walk_scores(const Item& it, Scratch& s) const {
+  using Element = typename D::Element;
+  Group* pending = nullptr;
+  int flip = 0;
+  auto settle = [&](bool exponentials_done) {
+    if (!pending) return;
+    if (!exponentials_done) do_exponentials(*pending, s);
+    do_weigh(*pending, s);
+    pending = nullptr;
+  };
+  const Element* q_item = (const Element*)q_.codes + (it.qh * (q_.Lp / R) + it.row0 / R) * q_.Dp * R;
+  for (int n = 0; n < s.visit_count; ++n) {
+    const Visit& v = s.visits[n];
+    const int64_t kv_tile = it.kv_head * kv_.capacity + v.tile;
+    const Element* k = (const Element*)(kv_.k + kv_tile * kv_.k_tile_bytes());
+    const float* k_scale = kv_.k_scale ? kv_.k_scale + (k_row_scale_ ? kv_tile : kv_tile * tile_) : nullptr;
+    if (fmt_.smooth_q) query_mean_term(it, v, s);
+    const int64_t t0 = (int64_t)v.tile * tile_;
+    for (int row = 0; row < it.rows; row += R) {
+      const int rows = least(R, it.rows - row);
+      const Horizon& sees = s.horizon[row / R];
+      if (!sees.any(t0 + v.k0, t0 + v.k1)) continue;
+      Group& g = s.groups[flip];
+      flip ^= 1;
+      g.row = row;
+      g.k0 = v.k0;
+      g.k1 = least<int>(v.k1, (int)round_up(sees.last(t0 + v.k0, t0 + v.k1) - t0, kChunk));
+      g.v = kv_.v + kv_tile * kv_.v_tile_bytes();
+      g.is_float = false;
+      const int64_t at = it.qh * q_.Lp + it.row0 + row;
+      const int32_t* start = q_.start ? q_.start + at : nullptr;
+      const Element* q = q_item + (int64_t)(row / R) * q_.Dp * R;
+      const float tile_scale = k_row_scale_ ? *k_scale : 1.f;
+      const bool clear = !v.holes && !c_.mask.data && sees.every(t0 + g.k0, t0 + g.k1);
+      bool done = false;
+      for (int r = 0; r < R; ++r) g.a[r] = q_.scale[at + r] * tile_scale;
+      if (fmt_.smooth_q) {
+        alignas(64) float row_scale[kLanes];
+        for (int r = 0; r < R; ++r) row_scale[r] = g.a[r], g.a[r] = 1.f;
+        g.is_float = true;
+        done = products<D>(q, k, start, g, pending, s, Shifted{k_row_scale_ ? nullptr : k_scale, row_scale, s.delta});
+      } else if (k_scale && !k_row_scale_) {
+        g.is_float = true;
+        done = products<D>(q, k, start, g, pending, s, Scaled{k_scale});
+      } else {
+        done = products<D>(q, k, start, g, pending, s, Raw{});
+      }
+      settle(done);
+      if (!clear) hide(it, v, rows, g, s);
+      reduce(kv_tile, g, s);
+      pending = &g;
+    }
+  }
+  settle(false);
+}
+
+// O / l, times the scales of V, plus its mean; and lse in natural log, of the keys before smoothing.
+inline void Attention::write(const Item& it, Scratch& s) const {
+  const float* v_scale = kv_.v_scale ? kv_.v_scale + it.kv_head * kv_.Dvp : nullptr;
+  const float* v_mean = kv_.v_mean ? kv_.v_mean + it.kv_head * kv_.Dvp : nullptr;
+  alignas(64) float line[256 + W];
+  for (int r = 0; r < it.rows; ++r) {
+    const int64_t row = it.row0 + r, h = head_of(it, row), i = folded_ ? row % c_.q.L : row;
+    const float* o = s.o + (int64_t)r * o_stride_;
+    const float l = sum_all(load(o + kv_.Dvp));
+    const bool empty = l == 0.f;
+    const F inverse = set1(empty ? 0.f : 1.f / l);
+    for (int c = 0; c < kv_.Dvp; c += W) {
+      F x = mul(load(o + c), inverse);
+      if (v_scale) x = mul(x, load(v_scale + c));
+      if (v_mean && !empty) x = add(x, load(v_mean + c));
+      store(line + c, x);
+    }
+    const int64_t at = it.b * c_.out.sb + h * c_.out.sh + i * c_.out.sl;
+    write_row(line, c_.out.data, c_.out.dtype, at, kv_.Dv);
+    float lse = empty ? kNone : kLn2 * (s.m[r] + log2f(l) - log2_levels_);
+    if (!empty && q_.k_mean_dot) lse += q_.k_mean_dot[it.qh * q_.Lp + row];
+    if (c_.out.lse) c_.out.lse[(it.b * c_.q.H + h) * c_.q.L + i] = lse;
+  }
+}
+
+inline void Attention::walk(const Item& it, Scratch& s) const {
+  if (qk_ == Dot::i8) walk_scores<DotI8>(it, s);
+  else if (qk_ == Dot::bf16) walk_scores<DotBf16>(it, s);
+  else walk_scores<DotF32>(it, s);
+}
+
+}  // namespace

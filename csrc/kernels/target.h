@@ -1,0 +1,46 @@
+// One target: include after defining FOVEATE_TARGET and its vectors. Yields `table()`.
+#pragma once
+#include "basics.h"
+#include "encode.h"
+#include "attend.h"
+#include "../dispatch.h"
+#include "../threads.h"
+
+namespace foveate::FOVEATE_TARGET {
+
+static void encode_keys_values(KV& kv, const View& k, const View& v, int64_t first_tile, int threads) {
+  EncodeKV e(kv, k, v, first_tile);
+  if (e.stat_jobs()) {
+    parallel_for(e.stat_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->stat_job(n); }, &e);
+    e.merge_stats();
+  }
+  parallel_for(e.tile_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->tile_job(n); }, &e);
+}
+
+static void encode_queries(Queries& q, const Call& call) {
+  EncodeQ e(q, call.q, *call.kv, call.scale, call.out.lse != nullptr);
+  if (e.needs_survey()) {
+    parallel_for(e.jobs(), call.threads, [](void* x, int64_t n, int) { ((EncodeQ*)x)->survey(n); }, &e);
+    e.merge_survey();
+  }
+  parallel_for(e.jobs(), call.threads, [](void* x, int64_t n, int) { ((EncodeQ*)x)->job(n); }, &e);
+}
+
+static void attend(const Call& call, const Queries& q) {
+  struct State {
+    Attention attention;
+    Array<Scratch*> scratch;
+  } state{Attention(call, q), {}};
+  state.scratch.assign((size_t)call.threads, nullptr);
+  parallel_for(state.attention.items(), call.threads, [](void* x, int64_t n, int thread) {
+    State& s = *(State*)x;
+    Scratch*& mine = s.scratch[(size_t)thread];
+    if (!mine) mine = new Scratch;
+    s.attention.run(n, *mine);
+  }, &state);
+  for (int i = 0; i < call.threads; ++i) delete state.scratch[(size_t)i];
+}
+
+static constexpr Table kTable = {FOVEATE_TARGET_NAME, W, R, encode_keys_values, encode_queries, attend};
+
+}  // namespace

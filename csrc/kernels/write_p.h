@@ -1,0 +1,74 @@
+// Writing P: each struct turns exponents into one vector of codes and returns the p that the sum takes.
+#pragma once
+
+namespace foveate::FOVEATE_TARGET {
+
+struct WriteU8 {   // round(levels · 2^…); levels are folded into the exponent
+  using Element = uint8_t;
+  static inline F write(F y, uint8_t* out) {
+    F p = exp2_of<2>(y);
+    store_u8(out, round_int(p));
+    return p;
+  }
+};
+struct WriteBf16 {
+  using Element = uint16_t;
+  static inline F write(F y, uint16_t* out) {
+    F p = exp2_of<3>(y);
+    store_bf16(out, p);
+    return p;
+  }
+};
+struct WriteF16 {   // float16 values in float32 lanes: no 16-bit product is needed for them
+  using Element = float;
+  static inline F write(F y, float* out) {
+    F p = exp2_of<6>(y);
+    store(out, round_f16(p));
+    return p;
+  }
+};
+struct WriteF32 {
+  using Element = float;
+  static inline F write(F y, float* out) {
+    F p = exp2_of<6>(y);
+    store(out, p);
+    return p;
+  }
+};
+template <class Format>
+struct WriteFP8 {   // E4M3 and E5M2 values are exact in bf16
+  using Element = uint16_t;
+  static inline F write(F y, uint16_t* out) {
+    F p = exp2_of<4>(y);
+    store_bf16(out, to_format_positive<Format>(p));
+    return p;
+  }
+};
+
+// FP4 needs whole groups of keys, so it has its own loop: a group's scale comes from its largest p.
+template <bool nv, bool is_float>
+static void exponentials_fp4(Group& g, uint16_t* out) {
+  constexpr int group = nv ? 16 : 32;
+  for (int r = 0; r < R; ++r) {
+    F a = set1(g.a[r]), b = set1(g.b[r]), sum = zero();
+    for (int c = g.k0; c < g.k1; c += group) {
+      F p[group / W];
+      F top = zero();
+      for (int i = 0; i < group / W; ++i) {
+        const float* at = g.scores + r * kStride + c + i * W;
+        F s;
+        if constexpr (is_float) s = load(at); else s = to_float(loadi((const int32_t*)at));
+        p[i] = exp2_of<4>(fma(s, a, b));
+        sum = add(sum, p[i]);
+        top = max(top, p[i]);
+      }
+      float scale = fp4_scale<nv>(max_all(top));
+      F inverse = set1(scale > 0 ? 1.f / scale : 0.f), times = set1(scale);
+      for (int i = 0; i < group / W; ++i)
+        store_bf16(out + r * kStride + c + i * W, mul(to_format_positive<E2M1>(mul(p[i], inverse)), times));
+    }
+    store(g.row_sum + r * W, sum);
+  }
+}
+
+}  // namespace

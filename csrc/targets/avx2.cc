@@ -1,0 +1,2 @@
+#include "../dispatch.h"
+namespace foveate { const Table* avx2_table() { return nullptr; } }

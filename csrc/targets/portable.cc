@@ -1,0 +1,2 @@
+#include "../dispatch.h"
+namespace foveate { const Table* portable_table() { return nullptr; } }

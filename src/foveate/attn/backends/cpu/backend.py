@@ -1,0 +1,193 @@
+"""CpuBackend: what the C++ kernels can run, and the calls into them.
+
+The one thing to know: encoding and packing K and V is one pass in C++ that yields an opaque `KV`;
+the queries are encoded inside the attend call, by the same threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...formats import FP4, FP8, Float, Integer, Unsigned
+from ...layouts.blocks import Band, BlockLayout
+from ...layouts.memory import new_lse, new_output
+from ...precision.recipe import Recipe
+from ..base import Request
+from . import native
+
+FAR = (1 << 63) // 4  # a band without a limit, kFar in csrc
+ROWS = 8  # layouts start their query blocks at multiples of the largest micro-kernel
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Encoded keys and values, and the queries as they came."""
+
+    q: Tensor
+    kv: Any
+
+
+class CpuBackend:
+    """C++ kernels for x86-64 and, slower, for any processor."""
+
+    name = "cpu"
+
+    @property
+    def fast_int8(self) -> bool:
+        """Whether this processor has the 8-bit products that make int8 the fastest choice."""
+        module, _ = native.load()
+        return module is not None and module.active() == "avx512"
+
+    def refuses(self, request: Request) -> str | None:
+        _, reason = native.load()
+        if reason is not None:
+            return reason
+        if request.device.type != "cpu":
+            return f"needs tensors on the cpu, these are on {request.device}"
+        if request.dtype not in native.DTYPES:
+            return f"needs float32, bfloat16 or float16, not {str(request.dtype)[6:]}"
+        if request.head_dim > 256 or request.v_dim > 256:
+            return f"needs head sizes up to 256, not {max(request.head_dim, request.v_dim)}"
+        return refuses_recipe(request.recipe, request.dtype)
+
+    def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
+        module, _ = native.load()
+        formats = native.formats(request.recipe, request.dtype)
+        threads = torch.get_num_threads()
+        return Operands(q, module.KV(formats, native.tensor(k), native.tensor(v), threads))
+
+    def attend(
+        self, operands: Operands, request: Request, layout: BlockLayout | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        q = operands.q
+        out, lse = new_output(q, request.v_dim), new_lse(q)
+        attend_packed(operands.kv, q, request.scale, request.band, layout, mask, out, lse)
+        return out, lse
+
+
+def attend_packed(
+    kv: Any,
+    q: Tensor,
+    scale: float,
+    band: Band | None,
+    layout: BlockLayout | None,
+    mask: Tensor | None,
+    out: Tensor,
+    lse: Tensor | None,
+) -> None:
+    """Attend with keys and values that are already packed; writes `out` and `lse`."""
+    module, _ = native.load()
+    bands = (band, layout.band if layout is not None else None)
+    before, sink, after = limits(bands, q.shape[1])
+    blocks = None
+    if layout is not None:
+        layout = _with_whole_groups(layout)
+        counts, indices = layout.counts.contiguous(), layout.indices.contiguous()
+        blocks = (
+            counts.data_ptr(),
+            indices.data_ptr(),
+            *layout.block,
+            *layout.grid,
+            counts.shape[0] > 1,
+            counts.shape[1] > 1,
+        )
+    hidden = None
+    if mask is not None:
+        additive = mask.dtype != torch.bool
+        if additive and mask.dtype != torch.float32:
+            mask = mask.float()
+        strides = (
+            0 if size == 1 else stride
+            for size, stride in zip(mask.shape, mask.stride(), strict=True)
+        )
+        hidden = (mask.data_ptr(), additive, *strides)
+    module.attend(
+        kv,
+        native.tensor(q),
+        scale,
+        before.data_ptr(),
+        sink.data_ptr(),
+        after,
+        hidden,
+        blocks,
+        native.tensor(out),
+        0 if lse is None else lse.data_ptr(),
+        torch.get_num_threads(),
+    )
+
+
+@lru_cache(maxsize=256)
+def limits(bands: tuple[Band | None, ...], heads: int) -> tuple[Tensor, Tensor, int]:
+    """What all bands allow together: before `[Hq]`, sink `[Hq]` (int64), after."""
+    after, before, sink = FAR, [FAR] * heads, [0] * heads
+    for band in bands:
+        if band is None:
+            continue
+        if band.after is not None:
+            after = min(after, band.after)
+        for h in range(heads):
+            far = band.before[h] if isinstance(band.before, tuple) else band.before
+            first = band.sink[h] if isinstance(band.sink, tuple) else band.sink
+            if far is None:
+                continue
+            if before[h] == FAR:
+                before[h], sink[h] = far, first
+            elif (far <= before[h]) == (first <= sink[h]) or far == before[h] or first == sink[h]:
+                before[h], sink[h] = min(far, before[h]), min(first, sink[h])
+            else:
+                raise ValueError(
+                    f"the call's band {bands[0]} and the layout's band {bands[1]} overlap in more "
+                    'than a window and a sink; backend="reference" can run both'
+                )
+    return torch.tensor(before), torch.tensor(sink), after
+
+
+def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
+    """Why the kernels cannot compute these numbers, or None."""
+    if recipe.denominator != "exact":
+        return 'needs denominator="exact"'
+    if recipe.tile not in (64, 128):
+        return f"needs tiles of 64 or 128 keys, not {recipe.tile}"
+    if recipe.block_q != 128 or recipe.warp_q not in (16, 32):
+        return f"needs block_q 128 and warp_q 16 or 32, not {recipe.block_q} and {recipe.warp_q}"
+    if type(recipe.q) is not type(recipe.k) or (
+        isinstance(recipe.q, Integer) and recipe.q.bits != recipe.k.bits
+    ):
+        return f"needs one kind of format for Q and K, not {recipe.q} and {recipe.k}"
+    return _refuses_product(recipe, dtype)
+
+
+def _refuses_product(recipe: Recipe, dtype: torch.dtype) -> str | None:
+    p, v = recipe.p, recipe.v
+    if isinstance(p, Unsigned):
+        if not (isinstance(v, Integer) and v.bits == 8 and v.granularity.startswith("channel")):
+            return f"needs 8-bit V per channel beside integer P, not {v}"
+        if recipe.accumulate != "fp32":
+            return f'needs accumulate="fp32" for integer P, not "{recipe.accumulate}"'
+        return None
+    if isinstance(v, Integer):
+        return f"needs integer P beside integer V, not {p}"
+    if isinstance(p, Float) and isinstance(v, Float):
+        p_name, v_name = (native._float_kind(x, dtype) for x in (p, v))
+        return None if p_name == v_name else f"needs P and V in one dtype, not {p} and {v}"
+    if isinstance(p, (FP8, FP4)) and isinstance(v, (FP8, FP4)):
+        if recipe.accumulate != "fp32" and recipe.chain % 32:
+            return f"needs chains of whole 32 keys, not {recipe.chain}"
+        return None
+    return f"has no product for P in {p} and V in {v}"
+
+
+def _with_whole_groups(layout: BlockLayout) -> BlockLayout:
+    """Refuse query blocks that do not start at whole micro-kernels."""
+    bq, nq = layout.block[0], layout.grid[0]
+    if bq % ROWS and nq > 1:
+        raise ValueError(
+            f"layout has blocks of {bq} queries; the cpu backend needs a multiple of {ROWS}; "
+            'backend="reference" takes any size'
+        )
+    return layout
