@@ -1,8 +1,8 @@
 """The command `foveate`: one small file per verb.
 
-The one thing to know: a verb is a module with `add_arguments(parser)` and `run(args) -> int`. It raises
-`BadInput` with one clear line for anything the user can mend; that line goes to stderr and the exit
-code is 2. With `--json` a verb prints JSON on stdout and nothing else there.
+The one thing to know: a verb is a module with `add_arguments(parser)` and `run(args) -> int`. It
+raises `BadInput` with one clear line for anything the user can mend; that line goes to stderr and
+the exit code is 2. With `--json` a verb prints JSON on stdout and nothing else there.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"foveate {version('foveate')}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
     for name, summary in VERBS.items():
-        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name in given:  # only the chosen verb is imported: `foveate doctor` works when others cannot
+        verb = verbs.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + "."
+        )
+        if (
+            name in given
+        ):  # only the chosen verb is imported: `foveate doctor` works when others cannot
             _verb(name).add_arguments(verb)
     return parser
 

@@ -152,14 +152,15 @@ def _print(records: list[dict[str, Any]], wrong: list[str]) -> None:
             if "skipped" in peer:
                 rows.append([name, "·", "·", "·", "·", "·", peer["skipped"]])
             else:
-                rows.append(_row(name, peer["seconds"], peer["ratio"], peer["error"]))
+                other = "" if peer["error"] else "visits every block"
+                rows.append(_row(name, peer["seconds"], peer["ratio"], peer["error"], other))
         head = ["", "median ms", "10 %", "90 %", "foveate is", "rel. L1", ""]
         print(table(head, rows))
     for line in wrong:
         print(f"WRONG  {line}")
 
 
-def _row(name: str, seconds: Any, ratio: Any, error: Any) -> list[str]:
+def _row(name: str, seconds: Any, ratio: Any, error: Any, note: str = "") -> list[str]:
     times = [f"{seconds[key] * 1e3:.3f}" for key in ("median", "q10", "q90")]
     faster = "·" if ratio is None else f"{ratio['median']:.2f}×"
-    return [name, *times, faster, "·" if error is None else f"{error['relative_l1']:.5f}", ""]
+    return [name, *times, faster, "·" if error is None else f"{error['relative_l1']:.5f}", note]

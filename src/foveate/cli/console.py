@@ -24,18 +24,21 @@ def print_json(value: Any) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned with spaces; the first is flush left, numbers in the others flush right."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = []
-    for line in lines:
-        cells = [
-            cell.ljust(w) if i == 0 or not _is_number(cell, line is lines[0]) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ]
-        texts.append("  ".join(cells).rstrip())
-    texts.insert(1, "  ".join("─" * w for w in widths))
-    return "\n".join(texts)
+    """Columns aligned with spaces: flush right where every cell is a number, else flush left."""
+    body = [list(row) for row in rows]
+    columns = [[header[i], *(row[i] for row in body)] for i in range(len(header))]
+    widths = [max(map(len, column)) for column in columns]
+    right = [i > 0 and any(c[1:]) and all(map(_is_number, c[1:])) for i, c in enumerate(columns)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(w) if flush else cell.ljust(w)
+            for cell, w, flush in zip(cells, widths, right, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    rule = "  ".join("─" * w for w in widths).rstrip()
+    return "\n".join([line(header), rule, *map(line, body)])
 
 
 class Progress:
@@ -75,8 +78,8 @@ class Progress:
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
-def _is_number(cell: str, heading: bool) -> bool:
-    return heading or cell[:1].isdigit() or cell[:1] in "-−+·"
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() or cell[:1] in ("", "-", "−", "+", "·")
 
 
 def _finite(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """`foveate doctor`: what runs here, and why the rest does not. Also what a bug report needs.
 
-The one thing to know: facts are collected into one plain dictionary (`examine`), which `--json` prints
-as it is; the text is only a view of it. It names no host, no user and no path outside the package.
+The one thing to know: facts are collected into one plain dictionary (`examine`), which `--json`
+prints as it is; the text is only a view of it. It names no host and no user.
 """
 
 from __future__ import annotations
@@ -90,9 +90,10 @@ def _why_not_built(error: ImportError) -> str:
     """One line: what stops the extension from being built, judged by what is here now."""
     if not isinstance(error, ModuleNotFoundError):
         return f"found but not loadable: {error}"
-    compilers = (os.environ.get("CXX"), "c++", "g++", "clang++")
-    if not any(shutil.which(name) for name in compilers if name):
-        return "no C++ compiler was found; install one (apt-get install g++) and install foveate again"
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        return (
+            "no C++ compiler was found; install one (apt-get install g++) and install foveate again"
+        )
     header = os.path.join(sysconfig.get_path("include"), "Python.h")
     if not os.path.exists(header):
         return (
@@ -107,13 +108,14 @@ def _why_not_built(error: ImportError) -> str:
 
 def backends() -> dict[str, dict[str, str | None]]:
     """Backend → precision → None if it runs a plain float32 call here, else its reason."""
+    from ..attn.backends import BACKENDS, backend_named
     from ..attn.precision import precision_named
 
     precisions = ("native", "int8", "sage", "sage2", "sage2++", "sage3")
     found: dict[str, dict[str, str | None]] = {}
-    for name in ("cpu", "reference"):
+    for name in BACKENDS:
         try:
-            backend = importlib.import_module(f"foveate.attn.backends.{name}").backend
+            backend = backend_named(name)
         except ImportError as error:
             found[name] = dict.fromkeys(precisions, str(error).splitlines()[0])
             continue
@@ -161,9 +163,7 @@ def render(facts: dict[str, Any]) -> str:
     else:
         lines.append(f"extension  missing: {ext['reason']}")
     lines += ["", table(*_backend_rows(facts["backends"]))]
-    rows = [
-        [name, p["version"] or "missing", _way_out(p)] for name, p in facts["packages"].items()
-    ]
+    rows = [[name, p["version"] or "missing", _way_out(p)] for name, p in facts["packages"].items()]
     lines += ["", table(["optional package", "version", "for"], rows)]
     rows = [
         [v["name"], v["value"] or f"(unset: {v['default']})", v["meaning"]]

@@ -1,8 +1,8 @@
-"""`foveate explain`: what makes given q, k, v hard to quantize, and how large each precision's error is.
+"""`foveate explain`: what makes q, k, v hard to quantize, and how large each precision's error is.
 
-The one thing to know: nothing is guessed. Each precision really runs, on blocks of consecutive query
-rows sampled from the file, and is compared with float64. Under a causal rule a block is run against
-exactly the keys it may see, so that its rows are the ones of the full call.
+The one thing to know: nothing is guessed. Each precision really runs, on blocks of consecutive
+query rows sampled from the file, and is compared with float64. Under a causal rule a block is run
+against exactly the keys it may see, so that its rows are the ones of the full call.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def _exact(q: Any, k: Any, v: Any, causal: bool, scale: float | None) -> tuple[A
     group = q.shape[1] // k.shape[1]
     keys = k.double().repeat_interleave(group, 1)
     values = v.double().repeat_interleave(group, 1)
-    scores = q.double() @ keys.transpose(2, 3) * (scale or q.shape[3] ** -0.5)
+    scores = q.double() @ keys.transpose(2, 3)
+    scores *= q.shape[3] ** -0.5 if scale is None else scale
     if causal:
         last = torch.arange(q.shape[2]) + k.shape[2] - q.shape[2]
         scores.masked_fill_(torch.arange(k.shape[2]) > last.unsqueeze(1), -torch.inf)
@@ -188,7 +189,9 @@ def _bias(x: Any) -> float:
     return float(mean.abs().max() / spread.clamp(min=1e-30))
 
 
-def _predict(text: str, precision: Any, blocks: list[Any], args: argparse.Namespace) -> dict[str, Any]:
+def _predict(
+    text: str, precision: Any, blocks: list[Any], args: argparse.Namespace
+) -> dict[str, Any]:
     """Error of one precision over the sampled rows."""
     import torch
 
@@ -246,8 +249,6 @@ def render(result: dict[str, Any]) -> str:
             rows.append([p["precision"], "·", "·", "·", p["refused"]])
             continue
         worst = f"{p['worst_head_relative_l1']:.4f} (head {p['worst_head']})"
-        rows.append(
-            [p["precision"], f"{p['relative_l1']:.4f}", f"{p['cosine']:.6f}", worst, ""]
-        )
+        rows.append([p["precision"], f"{p['relative_l1']:.4f}", f"{p['cosine']:.6f}", worst, ""])
     lines.append(table(["precision", "rel. L1", "cosine", "worst head", ""], rows))
     return "\n".join(lines)

@@ -45,7 +45,7 @@ class Case:
         density: Share of key blocks (128 × 128) that each query block visits; None is dense.
         packed: Keep K and V encoded between calls (`PackedKV`), as decoding does.
         threads: torch threads, and the threads of every peer.
-        inputs: "normal": N(0, 1). "biased": K has a large mean in each channel, as in real models.
+        inputs: "normal": N(0, 1). "biased": K has a large mean in each channel, as in models.
         peers: What to compare with, see `foveate.measure.peers`.
         goals: `(peer, ratio)` pairs: be at least `ratio` times as fast as `peer`.
         bound: Largest relative L1 error; None takes the precision's own.
@@ -76,7 +76,15 @@ class Case:
             raise ValueError(f'inputs is "{self.inputs}"; expected one of {", ".join(INPUTS)}')
         if self.density is not None and not 0 < self.density <= 1:
             raise ValueError(f"density is {self.density}; expected a share above 0 and up to 1")
-        for field in ("batch", "q_heads", "kv_heads", "q_length", "k_length", "head_dim", "threads"):
+        for field in (
+            "batch",
+            "q_heads",
+            "kv_heads",
+            "q_length",
+            "k_length",
+            "head_dim",
+            "threads",
+        ):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}; expected at least 1")
         if self.q_heads % self.kv_heads:
@@ -111,7 +119,7 @@ class Case:
 
 
 def tensors(case: Case) -> tuple[Tensor, Tensor, Tensor]:
-    """q `[B, Hq, Lq, D]`, k and v `[B, Hk, Lk, D]` of a case, from a seed that depends on its shapes."""
+    """q `[B, Hq, Lq, D]`, k and v `[B, Hk, Lk, D]` of a case; the seed depends on its shapes."""
     key = (case.batch, case.q_heads, case.kv_heads, case.q_length, case.k_length, case.head_dim)
     noise = torch.Generator().manual_seed(zlib.crc32(repr((key, case.inputs)).encode()))
 
@@ -130,8 +138,8 @@ def tensors(case: Case) -> tuple[Tensor, Tensor, Tensor]:
 def block_map(case: Case, block: int = 128) -> Tensor | None:
     """Visited blocks bool `[1, Hq, nQ, nK]` of the case's density, or None when it is dense.
 
-    Each row of blocks keeps the block of its own position, and others drawn at random; under a causal
-    rule they are drawn from the blocks that are not in the future.
+    Each row of blocks keeps the block of its own position, and others drawn at random; under a
+    causal rule they are drawn from the blocks that are not in the future.
     """
     if case.density is None:
         return None

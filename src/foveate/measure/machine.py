@@ -1,4 +1,4 @@
-"""What a measurement was taken on: processor, memory, versions, commit. No names of hosts or people.
+"""What a measurement was taken on: processor, memory, versions, commit. No names of hosts.
 
 The one thing to know: everything here is read without importing the packages it reports on, so that
 `foveate doctor` can describe a broken installation.
@@ -22,7 +22,7 @@ INTERESTING_FLAGS = (
     "avx512vl",
     "avx512dq",
     "avx512cd",
-    "avx512_vbmi",
+    "avx512vbmi",
     "avx512_vnni",
     "avx512_bf16",
     "avx512_fp16",

@@ -1,7 +1,8 @@
 """What foveate is compared with: the attention that people use today, in its best honest setting.
 
-The one thing to know: a peer gets the same values in its own favourite order and type, prepared before
-the clock starts; only its call is timed. foveate's own time is the whole call on the caller's tensors.
+The one thing to know: a peer gets the same values in its own favourite order and type, prepared
+before the clock starts; only its call is timed. foveate's own time is the whole call on the
+caller's tensors.
 
 | peer | what |
 |---|---|
@@ -17,12 +18,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..attn.layouts import Band
 from .case import Case, layout
 
 Call = Callable[[], Tensor]
@@ -76,7 +79,8 @@ def _flex(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
     blocks = layout(case)
     mask = None
     if blocks is not None:
-        mask = blocks.to_block_mask()
+        rule = Band(after=0) if case.causal else None
+        mask = replace(blocks, band=rule).to_block_mask()
     elif case.causal:
         mask = create_block_mask(
             lambda b, h, i, j: i >= j, None, None, case.q_length, case.k_length, device="cpu"
@@ -104,7 +108,11 @@ def _openvino(hint: str) -> Callable[[Case, Tensor, Tensor, Tensor], Call]:
         import openvino as ov
         from openvino import opset13 as operators
 
-        kinds = {torch.float32: ov.Type.f32, torch.bfloat16: ov.Type.bf16, torch.float16: ov.Type.f16}
+        kinds = {
+            torch.float32: ov.Type.f32,
+            torch.bfloat16: ov.Type.bf16,
+            torch.float16: ov.Type.f16,
+        }
         kind = kinds[q.dtype]
         given = [operators.parameter(list(x.shape), kind) for x in (q, k, v)]
         model = ov.Model(
@@ -142,9 +150,7 @@ def _onnxruntime(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
     options = ort.SessionOptions()
     options.intra_op_num_threads = case.threads
     options.log_severity_level = 3
-    session = ort.InferenceSession(
-        _onnx_model(case), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(_onnx_model(case), options, providers=["CPUExecutionProvider"])
     width = case.q_heads * case.head_dim
     packed = [x.float().transpose(1, 2).reshape(case.batch, -1, width) for x in (q, k, v)]
     out = torch.empty(case.batch, case.q_length, width)

@@ -1,8 +1,8 @@
 """Timing calls against each other: interleaved rounds, medians, ratios taken inside each round.
 
-The one thing to know: a machine's speed drifts (clock, neighbours), so two calls are only comparable
-when they run right after one another. Every round runs each call once, in rotating order; ratios are
-formed per round, and the median of the ratios is what we report.
+The one thing to know: a machine's speed drifts (clock, neighbours), so two calls are only
+comparable when they run right after one another. Every round runs each call once, in rotating
+order; ratios are formed per round, and the median of the ratios is what we report.
 """
 
 from __future__ import annotations

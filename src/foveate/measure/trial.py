@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..attn.precision import precision_named
 from . import peers
 from .case import Case, block_map, layout, tensors
 from .error import cosine, relative_l1
 from .machine import load_average
+from .memory import peak_memory
 from .timing import interleave
 
 PEER_BOUND = 0.05  # bfloat16 peers stay below 0.01; a wrong mask or order is far above
@@ -45,18 +47,14 @@ def parse_precision(text: str) -> Any:
     Raises:
         ValueError: Not a precision, or an argument it does not take; the message says which are.
     """
-    from foveate.models.spec import parse
+    if "(" in text:
+        from foveate.models.spec import parse
 
-    if "(" not in text:
-        from foveate.attn.precision import precision_named
-
-        return text if text == "auto" else precision_named(text)
-    return parse(f"foveate:{text}").precision
+        return parse(f"foveate:{text}").precision
+    return text if text == "auto" else precision_named(text)
 
 
-def reference_rows(
-    case: Case, q: Tensor, k: Tensor, v: Tensor, rows: Tensor
-) -> Tensor:
+def reference_rows(case: Case, q: Tensor, k: Tensor, v: Tensor, rows: Tensor) -> Tensor:
     """Exact attention of some query rows in float64.
 
     Args:
@@ -99,7 +97,7 @@ def run(
         tick: Called with a word about the step that begins, for progress bars.
 
     Returns:
-        The case, seconds and error of foveate, of each peer, and the ratios; plain values, for JSON.
+        The case, seconds and error of foveate and of each peer, and the ratios; plain values.
 
     Raises:
         Wrong: foveate's own result misses its bound.
@@ -121,7 +119,10 @@ def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     exact = reference_rows(case, q, k, v, rows)
     say("verifying foveate")
     mine = ours(case, q, k, v)
-    error = _error(mine()[:, :, rows], exact)
+    with peak_memory() as memory:
+        first = mine()
+    error = _error(first[:, :, rows], exact)
+    del first
     if not error["relative_l1"] <= case.error_bound:  # also true for NaN
         raise Wrong(
             f"{case.name}: relative L1 error {error['relative_l1']:.4f} is above the bound "
@@ -135,7 +136,8 @@ def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     say("timing")
     load = load_average()
     timings = interleave(calls, rounds, tick=lambda: say("timing"))
-    return _record(case, timings, errors, skipped, load)
+    record = _record(case, timings, errors, skipped)
+    return record | {"load": load, "peak_memory": memory.extra}
 
 
 def _add_peer(
@@ -148,7 +150,7 @@ def _add_peer(
     errors: dict[str, dict[str, float]],
     skipped: dict[str, str],
 ) -> None:
-    """Prepare and verify one peer; a peer that cannot run or is wrong is recorded with its reason."""
+    """Prepare and verify one peer; one that cannot run or is wrong is recorded with its reason."""
     try:
         call = peers.prepare(name, case, *qkv)
     except peers.Unavailable as reason:
@@ -166,7 +168,7 @@ def _add_peer(
 
 
 def _record(
-    case: Case, timings: Any, errors: dict[str, Any], skipped: dict[str, str], load: float | None
+    case: Case, timings: Any, errors: dict[str, Any], skipped: dict[str, str]
 ) -> dict[str, Any]:
     mine = timings.summary("foveate")
     record: dict[str, Any] = {
@@ -174,7 +176,6 @@ def _record(
         "seconds": mine.as_dict(),
         "gops": case.operations / mine.median / 1e9,
         "error": errors["foveate"],
-        "load": load,
         "peers": {},
     }
     blocks = block_map(case)

@@ -1,0 +1,1 @@
+"""Benchmarks: cases are records, results are data, tables are generated."""

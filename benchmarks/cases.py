@@ -1,0 +1,169 @@
+"""All cases, with the goals they are measured against.
+
+The one thing to know: names are stable. A result file stores results by name, and `compare` matches
+two files by name.
+"""
+
+from __future__ import annotations
+
+from foveate.measure.case import Case
+
+ALL_PEERS = ("sdpa", "openvino-bf16", "openvino-f32", "onnxruntime")
+SHORT = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+SHAPES = tuple((d, causal) for d in (64, 128) for causal in (False, True))
+
+
+def _name(precision: str, dtype: str, d: int, causal: bool, *rest: str) -> str:
+    form = "causal" if causal else "full"
+    return "-".join([precision, SHORT[dtype], f"d{d}", form, *rest])
+
+
+def _long() -> list[Case]:
+    """[1, 8, 4096, D], one thread: every precision against torch, int8 against all peers."""
+    cases = []
+    for d, causal in SHAPES:
+        for dtype in ("float32", "bfloat16"):
+            cases.append(
+                Case(
+                    _name("int8", dtype, d, causal, "t1"),
+                    precision="int8",
+                    dtype=dtype,
+                    head_dim=d,
+                    causal=causal,
+                    peers=ALL_PEERS,
+                    goals=(("sdpa", 3.5), ("openvino-bf16", 1.6)),
+                )
+            )
+        cases.append(
+            Case(
+                _name("native", "bfloat16", d, causal, "t1"),
+                precision="native",
+                dtype="bfloat16",
+                head_dim=d,
+                causal=causal,
+                peers=("sdpa", "openvino-bf16"),
+                goals=(("sdpa", 1.8),),
+            )
+        )
+        for precision, name, goal in (
+            ("native", "native", None),
+            ("sage", "sage", None),
+            ("sage2", "sage2", 2.0),
+            ("sage2(qk_bits=4)", "sage2-int4", 1.5),
+            ("sage2++", "sage2++", None),
+            ("sage3", "sage3", 1.0),
+        ):
+            cases.append(
+                Case(
+                    _name(name, "float32", d, causal, "t1"),
+                    precision=precision,
+                    head_dim=d,
+                    causal=causal,
+                    goals=(("sdpa", goal),) if goal else (),
+                )
+            )
+    return cases
+
+
+def _two_threads() -> list[Case]:
+    """The same with two threads: the ratio to torch should hold within 10 %."""
+    cases = []
+    for case in _long():
+        if case.precision in ("int8", "native", "sage2") and case.dtype != "bfloat16":
+            name = case.name.removesuffix("-t1") + "-t2"
+            cases.append(case.with_(name=name, threads=2, peers=("sdpa",), goals=()))
+    return cases
+
+
+def _short() -> list[Case]:
+    """256 tokens: the overhead of a call matters."""
+    return [
+        Case(
+            _name("int8", dtype, d, causal, "l256", "t1"),
+            dtype=dtype,
+            q_length=256,
+            k_length=256,
+            head_dim=d,
+            causal=causal,
+            peers=("sdpa", "openvino-bf16"),
+            goals=(("sdpa", 1.3),),
+        )
+        for d, causal in SHAPES
+        for dtype in ("float32", "bfloat16")
+    ]
+
+
+def _decode() -> list[Case]:
+    """One query against 8192 packed keys, with and without grouped heads."""
+    return [
+        Case(
+            f"decode-{precision}-{SHORT[dtype]}-d{d}-g{8 // heads}-t1",
+            precision=precision,
+            dtype=dtype,
+            q_length=1,
+            k_length=8192,
+            kv_heads=heads,
+            head_dim=d,
+            packed=True,
+            goals=(("sdpa", 2.0),) if precision == "int8" and dtype == "float32" else (),
+        )
+        for d in (64, 128)
+        for heads in (8, 2)
+        for precision, dtype in (("int8", "float32"), ("int8", "bfloat16"), ("native", "bfloat16"))
+    ]
+
+
+def _sparse() -> list[Case]:
+    """Block layouts: time should fall with density."""
+    return [
+        Case(
+            _name("int8", "float32", d, causal, f"density{round(100 * density)}", "t1"),
+            head_dim=d,
+            causal=causal,
+            density=density,
+            peers=("dense", "sdpa"),
+            goals=(("dense", ratio),),
+        )
+        for d, causal in SHAPES
+        for density, ratio in ((0.25, 1 / 0.30), (0.10, 1 / 0.14))
+    ]
+
+
+def _accuracy() -> list[Case]:
+    """sage.md's D1 shape and channel-biased keys: short, for the error columns."""
+    return [
+        Case(
+            f"{name}-f32-{inputs}-2048-t1",
+            precision=precision,
+            q_heads=2,
+            kv_heads=2,
+            q_length=2048,
+            k_length=2048,
+            head_dim=128,
+            inputs=inputs,
+        )
+        for inputs in ("normal", "biased")
+        for precision, name in (("int8", "int8"), ("sage2", "sage2"), ("sage3", "sage3"))
+    ]
+
+
+CASES: tuple[Case, ...] = (
+    *_long(),
+    *_two_threads(),
+    *_short(),
+    *_decode(),
+    *_sparse(),
+    *_accuracy(),
+)
+
+
+def select(pattern: str | None, quick: bool = False) -> list[Case]:
+    """Cases whose name contains one of the comma-separated parts of `pattern`; all if None.
+
+    Args:
+        pattern: For example "int8,decode".
+        quick: Only the cases that carry a goal.
+    """
+    parts = pattern.split(",") if pattern else [""]
+    chosen = [c for c in CASES if any(part in c.name for part in parts)]
+    return [c for c in chosen if c.goals] if quick else chosen
