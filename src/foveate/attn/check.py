@@ -147,6 +147,11 @@ def check_mask(
         )
 
 
+def check_name(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f'{what} is {type(name).__name__}; expected a name or "auto"')
+
+
 def check_causal(causal: object) -> None:
     if causal is not True and causal is not False:
         raise TypeError(f"causal is {causal!r}; expected True or False")

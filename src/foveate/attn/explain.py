@@ -40,7 +40,7 @@ def _selection(plan: Plan) -> str:
         return (
             str(plan.given)
             if plan.given is not None
-            else f"the caller's layout, {plan.select.outline}"
+            else f"the caller's layout, {plan.select.given}"
         )
     return str(plan.select)
 

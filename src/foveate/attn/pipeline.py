@@ -134,49 +134,47 @@ def plan_of(
     check.check_shapes(q, k, v)
     check.check_dtypes(*dtypes)
     check.check_devices(*devices)
-    check.check_causal(causal)
     scale = check.check_scale(scale, q[3])
     if mask is not None:
         check.check_mask(*mask, q, k, dtypes[0], devices[0])
     chosen = selection_of(select)
     if isinstance(chosen, Given):
-        check.check_layout(chosen.outline, q, k)
-    if not isinstance(backend, str):
-        raise TypeError(f'backend is {type(backend).__name__}; expected a name or "auto"')
-    if backend != "auto":
-        backend_named(backend)  # an unknown name is an error even if nothing is left to compute
+        check.check_layout(chosen.given, q, k)
+    check.check_name("backend", backend)
 
-    def request_for(one: Precision) -> Request:
-        return Request(
-            one.recipe(q[3]),
-            q[0],
-            q[1],
-            k[1],
-            q[2],
-            k[2],
-            q[3],
-            v[3],
-            dtypes[0],
-            devices[0],
-            scale,
-            Band(after=0) if causal else None,
-            mask_kind(mask[1] if mask else None),
-        )
-
+    facts = Request(
+        recipe=Native().recipe(q[3]),
+        batch=q[0],
+        q_heads=q[1],
+        kv_heads=k[1],
+        q_length=q[2],
+        k_length=k[2],
+        head_dim=q[3],
+        v_dim=v[3],
+        dtype=dtypes[0],
+        device=devices[0],
+        scale=scale,
+        band=Band(after=0) if causal else None,
+        mask=mask_kind(mask[1] if mask else None),
+    )
     reasons: list[tuple[str, str]] = []
-    if precision == "auto":
-        one, why = _auto_precision(backend, request_for)
-        reasons.append(("precision", why))
-    else:
-        one = precision_of(precision)
-    request = request_for(one)
-    if 0 in (q[0], q[1], q[2], k[2]):
-        return Plan(request, chosen, one, None, (*reasons, ("backend", "nothing to compute")), ())
-    best = choose(backend, request, one.name)
-    if (why := chosen.fallback(request)) is not None:
+    if (why := chosen.fallback(facts)) is not None:
         reasons.append(("select", f"served dense instead of {chosen}: {why}"))
         chosen = Dense()
-    return Plan(request, chosen, one, best.kernels, tuple(reasons), best.refusals)
+    block, layout_band = chosen.outline(causal)
+    facts = replace(facts, block=block, layout_band=layout_band)
+    if precision == "auto":
+        numbers, why = _auto_precision(backend, facts)
+        reasons.append(("precision", why))
+    else:
+        numbers = precision_of(precision)
+    request = replace(facts, recipe=numbers.recipe(q[3]))
+    if 0 in (q[0], q[1], q[2], k[2]):
+        if backend != "auto":
+            backend_named(backend)  # an unknown name is an error even with nothing to compute
+        return Plan(request, chosen, numbers, None, (*reasons, ("backend", "no work")), ())
+    best = choose(backend, request, numbers.name)
+    return Plan(request, chosen, numbers, best.kernels, tuple(reasons), best.refusals)
 
 
 def plan_with(plan: Plan, layout: BlockLayout | None) -> Plan:
@@ -225,24 +223,23 @@ def mask_kind(dtype: torch.dtype | None) -> str | None:
     return "bool" if dtype == torch.bool else "additive"
 
 
-def _auto_precision(backend: str, request_for) -> tuple[Precision, str]:
-    """The fastest precision whose error stays below relative L1 0.02 on N(0, 1) data, and why."""
-    request = request_for(Int8())
-    native = Native()
-    if request.dtype == torch.float64:
+def _auto_precision(backend: str, facts: Request) -> tuple[Precision, str]:
+    """The fastest precision whose relative L1 error stays below 0.02 on N(0, 1) data, and why."""
+    native, int8 = Native(), Int8()
+    if facts.dtype == torch.float64:
         return native, "float64 asks for exact numbers"
     if backend == "reference":
         return native, "the reference backend gains nothing from fewer bits"
-    if request.k_length < INT8_LEAST_KEYS:
+    if facts.k_length < INT8_LEAST_KEYS:
         return native, f"fewer than {INT8_LEAST_KEYS} keys do not repay encoding"
     name = "cpu" if backend == "auto" else backend
     kernels = backend_named(name)
-    reason = kernels.refuses(request)
+    reason = kernels.refuses(replace(facts, recipe=int8.recipe(facts.head_dim)))
     if reason is not None:
         return native, f"int8 is not possible on {name}: {reason}"
     if not fast_int8(kernels):
         return native, f"{name} has no fast 8-bit products here (AVX-512 VNNI)"
-    return Int8(), "the fastest within relative L1 0.02 on N(0, 1) data"
+    return int8, "the fastest within relative L1 0.02 on N(0, 1) data"
 
 
 def _nothing(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .check import check_name
 from .layouts.blocks import Band, BlockLayout
 from .precision import Precision
 from .select import Selection
@@ -26,8 +27,7 @@ class Blocks:
 
 def spell_choice(select: object, precision: object, backend: object) -> str:
     """Write select, precision and backend as text."""
-    if not isinstance(backend, str):
-        raise TypeError(f'backend is {type(backend).__name__}; expected a name or "auto"')
+    check_name("backend", backend)
     if isinstance(select, BlockLayout):
         select = _spell_fields(Blocks(select.block, select.lengths, select.band))
     elif not isinstance(select, str):

@@ -33,6 +33,10 @@ class Request:
     scale: float
     band: Band | None  # causal and window rule of the whole call
     mask: str | None  # None, "bool" or "additive"
+    block: tuple[int, int] | None = (
+        None  # queries and keys per block of the layout, if there is one
+    )
+    layout_band: Band | None = None  # the layout's own band; holds together with `band`
 
 
 class Backend(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from ..layouts.blocks import BlockLayout
+from ..layouts.blocks import Band, BlockLayout
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -31,6 +31,10 @@ class Selection:
     def fallback(self, request: Request) -> str | None:
         """Why this input (too small, ragged …) is served dense instead; None if it fits."""
         return None
+
+    def outline(self, causal: bool) -> tuple[tuple[int, int] | None, Band | None]:
+        """Block size and band of the layouts to come, so that a backend can refuse in time."""
+        return getattr(self, "block", None), None
 
     def density(self, request: Request) -> float | None:
         """Share of all block pairs that will be visited, None if only the data can tell."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from ..layouts.blocks import BlockLayout, Outline
+from ..layouts.blocks import Band, BlockLayout, Outline
 from ..layouts.windows import band_layout
 from .base import Selection
 
@@ -40,8 +40,11 @@ class Dense(Selection):
 class Given(Selection):
     """Stands for a BlockLayout that the caller passes; holds its static facts, not its tensors."""
 
-    outline: Outline
+    given: Outline
     name: ClassVar[str] = "layout"
+
+    def outline(self, causal: bool) -> tuple[tuple[int, int] | None, Band | None]:
+        return self.given.block, self.given.band
 
     def layout(
         self, q: Tensor, k: Tensor, request: Request, kernels: Backend

@@ -60,6 +60,9 @@ class Window(Selection):
         """The rule on single pairs."""
         return Band(before=self.span - 1, after=0 if causal else self.span - 1, sink=self.sink)
 
+    def outline(self, causal: bool) -> tuple[tuple[int, int] | None, Band | None]:
+        return self.block, self.band(causal)
+
     def density(self, request: Request) -> float | None:
         return self._blocks(request, None).density()
 
