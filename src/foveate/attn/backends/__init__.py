@@ -47,9 +47,7 @@ def backend_named(name: str) -> Backend:
     """
     match name:
         case "cpu":
-            from . import cpu
-
-            backend = getattr(cpu, "backend", None) or _Missing()
+            from .cpu import backend
         case "reference":
             from .reference import backend
         case _ if name in PLANNED:
@@ -86,15 +84,6 @@ def choose(name: str, request: Request, what: str) -> Chosen:
 def fast_int8(kernels: Backend) -> bool:
     """Whether bytes multiply at several times the speed of floats here (AVX-512 VNNI)."""
     return bool(getattr(kernels, "fast_int8", False))
-
-
-class _Missing:
-    """Stands in until the cpu backend is part of the tree."""
-
-    name = "cpu"
-
-    def refuses(self, request: Request) -> str | None:
-        return "it is not part of this build"
 
 
 def _refusal(name: str, request: Request, what: str, refusals: list[tuple[str, str]]) -> str:
