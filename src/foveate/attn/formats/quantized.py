@@ -43,7 +43,7 @@ class Quantized:
         return self.scale[:, :, self.rows]
 
     def values(self, start: int, stop: int, dtype: torch.dtype) -> Tensor:
-        """Codes of some rows times their group scale, `[B, H, stop − start, D]`; exact in float32."""
+        """Codes of some rows times their group scale, `[B, H, rows, D]`, exact in float32."""
         values = self.codes[:, :, start:stop].to(dtype)
         if self.group_scale is not None:
             values = values * self.group_scale[:, :, start:stop]

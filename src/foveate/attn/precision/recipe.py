@@ -8,7 +8,7 @@ and backend:
     q' = q − q̄ if smooth_q                              (q̄: mean over each block of `block_q` queries)
     Ŝ  = q_scale · k_scale · ⟨q̂, k̂⟩ + q̄·k'              (the last term only if smooth_q)
     s  = scale · log2(e) · Ŝ  + log2(e) · mask
-    online softmax in base 2 over tiles of `tile` keys, P written in `p`, V (− v̄ if smooth_v) in `v`
+    online softmax in base 2 over tiles of `tile` keys; P written in `p`, V or v − v̄ in `v`
     out = O / l · v_scale (+ v̄);   lse = ln2 · (m + log2 l)  (+ scale · q·k̄ if smooth_k)
 """
 

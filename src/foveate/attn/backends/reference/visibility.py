@@ -12,6 +12,8 @@ from torch import Tensor
 from ...layouts.blocks import Band, BlockLayout
 from ..base import Request
 
+_UNLIMITED = 2**40  # a distance beyond any length
+
 
 class Visibility:
     """The rules of one call, asked tile by tile.
@@ -85,10 +87,11 @@ class Visibility:
             seen = seen & (ahead >= -band.after)
         return seen
 
-    def _per_head(self, value: int | tuple[int, ...]) -> Tensor | int:
+    def _per_head(self, value: int | tuple[int | None, ...]) -> Tensor | int:
         if isinstance(value, int):
             return value
-        return torch.tensor(value, device=self.device).reshape(1, -1, 1, 1)
+        values = [_UNLIMITED if one is None else one for one in value]
+        return torch.tensor(values, device=self.device).reshape(1, -1, 1, 1)
 
 
 def visited_blocks(layout: BlockLayout) -> Tensor:
@@ -101,5 +104,7 @@ def visited_blocks(layout: BlockLayout) -> Tensor:
     return hits.scatter_add_(-1, layout.indices.long(), valid.int()) > 0
 
 
-def _largest(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else max(value)
+def _largest(value: int | tuple[int | None, ...]) -> int:
+    if isinstance(value, int):
+        return value
+    return max(_UNLIMITED if one is None else one for one in value)
