@@ -82,9 +82,7 @@ def _bar(
     return label, note, True, factor, record["error"]["relative_l1"]
 
 
-def _draw(
-    place: int, bar: tuple[str, str, bool, float, float | None], unit: float
-) -> list[str]:
+def _draw(place: int, bar: tuple[str, str, bool, float, float | None], unit: float) -> list[str]:
     label, note, own, factor, error = bar
     y = TOP + ROW * place
     width = max(2.0, factor * unit)

@@ -36,7 +36,7 @@ SHAPES = tuple((d, form) for d in (64, 128) for form in ("full", "causal"))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write (or with --check, compare) every generated part; returns 1 if --check finds a stale one."""
+    """Write every generated part, or compare with --check; returns 1 if something is stale."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; say what is stale")
     args = parser.parse_args(argv)
@@ -154,8 +154,8 @@ def machine_line(document: dict[str, Any]) -> str:
     has = ", ".join(label for flag, label in features.items() if flag in m["features"])
     return (
         f"{m['cpu']} ({has or m['architecture']}), {m['cores']} cores; torch {v['torch']}"
-        f"{', ' + others if others else ''}. Median of at least {min(counts, default=0)} interleaved "
-        f"rounds; load average up to {max(loads, default=0):.1f} while measuring."
+        f"{', ' + others if others else ''}. Median of at least {min(counts, default=0)} "
+        f"interleaved rounds; load average up to {max(loads, default=0):.1f} while measuring."
     )
 
 

@@ -1,4 +1,4 @@
-"""Every environment variable that foveate reads, in one table. No other module reads the environment.
+"""Every environment variable that foveate reads, in one table; nothing else reads them.
 
 The one thing to know: an unset and an empty variable mean the same, the default.
 """

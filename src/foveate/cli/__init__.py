@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -47,10 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(_verb(args.verb).run(args))
+        code = int(_verb(args.verb).run(args))
+        sys.stdout.flush()
+        return code
     except BadInput as error:
         print(f"foveate {args.verb}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `foveate doctor | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"foveate {args.verb}: stopped", file=sys.stderr)
         return 130

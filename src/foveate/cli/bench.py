@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from ..measure import trial
 
     cases = _cases(args)
-    rounds = 3 if args.quick else args.rounds
-    if rounds < 1:
-        raise BadInput(f"--rounds is {rounds}; expected at least 1")
+    if args.rounds < 1:
+        raise BadInput(f"--rounds is {args.rounds}; expected at least 1")
+    rounds = min(3, args.rounds) if args.quick else args.rounds
     records, wrong = [], []
     for case in cases:
         steps = 3 + len(case.peers) + rounds
