@@ -51,13 +51,14 @@ OTHERS = [
 
 
 def close_to_reference(q, k, v, backend, precision, exact, **options):
-    """The backend's result and the reference's differ by a fraction of the precision's own error."""
+    """Apart from the reference by a fraction of the error that the precision itself makes."""
     out, lse = attention(q, k, v, precision=precision, backend=backend, return_lse=True, **options)
     same, same_lse = attention(
         q, k, v, precision=precision, backend="reference", return_lse=True, **options
     )
     apart, own = relative_l1(out, same.double()), relative_l1(same, exact)
-    assert apart <= 0.25 * own + 1e-5, f"{apart:.2e} from the reference, whose error is {own:.2e}"
+    # 3e-3: eight bits of P permit an exp2 by a short polynomial, whose error shows where P is alone
+    assert apart <= 0.25 * own + 3e-3, f"{apart:.2e} from the reference, whose error is {own:.2e}"
     assert (lse.isinf() == same_lse.isinf()).all()
     torch.testing.assert_close(lse, same_lse, rtol=1e-3, atol=5e-3)
 
