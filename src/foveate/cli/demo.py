@@ -1,0 +1,303 @@
+"""`foveate demo`: a real language model reads a real novel, attending in several ways.
+
+The one thing to know: everything measured goes into one record (`measure`), which `--json` prints, and
+which the table and report.html are views of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import BadInput, print_json
+
+if TYPE_CHECKING:
+    from ..measure.comparison import Way
+
+PASSKEY = "48213"
+MAP_TOKENS = 1024
+WAYS = {
+    "native": ("native", "foveate:native", "the model's own dtype"),
+    "int8": ("int8", "foveate:int8", "8-bit Q, K, P and V"),
+    "sage2": ("sage2", "foveate:sage2", "SageAttention2: 8-bit Q and K, FP8 P and V"),
+    "sage2++": ("sage2++", "foveate:sage2++", "the same, summed in 16 bits"),
+    "sage3": ("sage3", "foveate:sage3", "SageAttention3: 4-bit floats"),
+    "window": ("window + int8", "foveate:window(1024,64)+int8", "1,024 nearest and 64 first keys"),
+}
+DEFAULT_WAYS = "native,int8,sage2,sage3,window"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `foveate demo`."""
+    parser.add_argument("--tokens", type=int, default=4096, help="length of the text, 512 to 8100")
+    parser.add_argument("--model", default="smollm2-135m", help="a bundled model, or a folder")
+    parser.add_argument(
+        "--ways", default=DEFAULT_WAYS, help=f"of {', '.join(WAYS)}, or names after foveate:"
+    )
+    parser.add_argument("--precision", default="int8", help="the way that answers the question")
+    parser.add_argument("--rounds", type=int, default=2, help="timed passes of each way")
+    parser.add_argument("--threads", type=int, default=0, help="threads; 0 leaves torch's choice")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the rest of the model, always"
+    )
+    parser.add_argument("--out", default="report.html", help='the report; "" writes none')
+    parser.add_argument("--json", action="store_true", help="print the record as JSON only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the report."""
+    ways = _check(args)
+    with _Bar(quiet=args.json) as bar:
+        try:
+            record = measure(args, ways, bar.start, bar.tick)
+        except (ModuleNotFoundError, RuntimeError, ValueError) as error:
+            if _is_ours(error):
+                raise BadInput(str(error)) from None
+            raise
+    if args.out:
+        from ..report import write
+
+        write(record, args.out)
+    if args.json:
+        print_json(record)
+    else:
+        _show(record, args.out)
+    return 0
+
+
+def measure(
+    args: argparse.Namespace,
+    ways: list[Way],
+    start: Callable[[int], None] = lambda total: None,
+    tick: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Everything the demo measures, as plain data.
+
+    Args:
+        args: The options of `add_arguments`.
+        ways: The rows besides torch SDPA.
+        start: Called once with the number of steps to come.
+        tick: Called when a step begins, with what it is.
+
+    Returns:
+        The record that tables and reports are made of.
+    """
+    import torch
+
+    from ..measure.attention_map import attention_map
+    from ..measure.comparison import compare
+    from ..measure.machine import load_average, machine, versions
+    from ..models import assets
+    from ..models import transformers as _registers  # noqa: F401  the names are known from here on
+
+    load = load_average()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    start((len(ways) + 1) * args.rounds + 3)
+    tick("loading the model (converted on first use)")
+    model, tokenizer = assets.load(args.model)
+    tokens = tokenizer(assets.text(), return_tensors="pt").input_ids[:, : args.tokens]
+    limit = getattr(model.config, "max_position_embeddings", args.tokens)
+    if args.tokens > limit:
+        raise BadInput(f"--tokens is {args.tokens}; this model reads at most {limit}")
+    if args.compile:
+        from ..models.compiled import compile_rest
+
+        compile_rest(model)
+    rows = compare(model, tokens, ways, args.rounds, tick)
+    tick("looking into one head")
+    picture = attention_map(model, tokens[:, :MAP_TOKENS], model.config.num_hidden_layers // 3)
+    tick("asking for the hidden number")
+    return {
+        "schema": 1,
+        "date": date.today().isoformat(),
+        "tokens": int(tokens.shape[1]),
+        "threads": torch.get_num_threads(),
+        "compiled": bool(args.compile),
+        "load": load,
+        "machine": machine(),
+        "versions": versions("foveate", "torch", "transformers"),
+        "model": _describe(model, args.model),
+        "text": {
+            "title": "Pride and Prejudice",
+            "by": "Jane Austen, 1813",
+            "licence": "public domain",
+        },
+        "rows": rows,
+        "map": picture,
+        "answer": _ask(model, tokenizer, tokens, args.precision),
+    }
+
+
+def _check(args: argparse.Namespace) -> list[Way]:
+    """The ways asked for; everything that can be wrong is found before the model is loaded."""
+    try:
+        from ..measure.comparison import Way
+        from ..models.transformers import register
+    except ModuleNotFoundError as error:
+        if error.name not in ("transformers", "rich"):
+            raise
+        raise BadInput(
+            f'needs {error.name}, which is not installed; pip install "foveate[models]"'
+        ) from None
+    if not 512 <= args.tokens <= 40_000:
+        raise BadInput(f"--tokens is {args.tokens}; expected 512 to 40000")
+    if args.rounds < 1:
+        raise BadInput(f"--rounds is {args.rounds}; expected at least 1")
+    if args.threads < 0:
+        raise BadInput(f"--threads is {args.threads}; expected 0 or more")
+    if args.out and not Path(args.out).resolve().parent.is_dir():
+        raise BadInput(f"--out {args.out}: the folder does not exist; create it first")
+    if args.out and (
+        Path(args.out).is_dir() or not os.access(Path(args.out).resolve().parent, os.W_OK)
+    ):
+        raise BadInput(f"--out {args.out} cannot be written; name a file in a folder of yours")
+    ways = [
+        Way(*WAYS[item]) if item in WAYS else Way(item, f"foveate:{item}")
+        for item in _split(args.ways)
+    ]
+    try:
+        for way in [*ways, Way("", f"foveate:{args.precision}")]:
+            register(way.name)
+    except (ValueError, TypeError) as error:
+        raise BadInput(str(error)) from None
+    return ways
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas outside parentheses: "int8,window(64,4)+int8"."""
+    items, depth = [""], 0
+    for letter in text.replace(" ", ""):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += letter
+    return list(dict.fromkeys(item for item in items if item))
+
+
+def _describe(model: Any, name: str) -> dict[str, Any]:
+    from ..models.assets import MODELS
+
+    config, asset = model.config, MODELS.get(name)
+    heads = config.num_attention_heads
+    return {
+        "title": asset.title if asset else Path(name).name,
+        "licence": asset.licence if asset else "licence: see the model's folder",
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "layers": config.num_hidden_layers,
+        "heads": heads,
+        "kv_heads": getattr(config, "num_key_value_heads", None) or heads,
+        "head_dim": getattr(config, "head_dim", None) or config.hidden_size // heads,
+    }
+
+
+def _ask(
+    model: Any, tokenizer: Any, tokens: Any, precision: str, depth: float = 0.3
+) -> dict[str, Any]:
+    """Hide a number in the text and ask for it."""
+    import torch
+
+    from ..models.transformers import accelerate
+    from ..models.spec import parse
+
+    hidden = f"The secret passkey is {PASSKEY}."
+    question = "Question: What is the secret passkey?\nAnswer: The secret passkey is"
+    body = tokenizer.decode(tokens[0, : tokens.shape[1] - 64], skip_special_tokens=True)
+    at = body.find("\n\n", int(len(body) * depth))
+    at = len(body) if at < 0 else at
+    prompt = tokenizer(f"{body[:at]}\n\n{hidden}{body[at:]}\n\n{question}", return_tensors="pt")
+    choice = parse(f"foveate:{precision}")
+    begin = time.perf_counter()
+    with (
+        torch.inference_mode(),
+        accelerate(model, select=choice.select, precision=choice.precision),
+    ):
+        out = model.generate(
+            **prompt, max_new_tokens=12, do_sample=False, pad_token_id=tokenizer.eos_token_id
+        )
+    taken = time.perf_counter() - begin
+    new = out[0, prompt.input_ids.shape[1] :]
+    text = tokenizer.decode(new, skip_special_tokens=True).split("\n")[0]
+    return {
+        "label": precision,
+        "hidden": hidden,
+        "question": question,
+        "depth": at / len(body),
+        "text": text,
+        "expected": PASSKEY,
+        "right": PASSKEY in text,
+        "prompt_tokens": int(prompt.input_ids.shape[1]),
+        "new_tokens": int(new.shape[0]),
+        "seconds": taken,
+    }
+
+
+def _is_ours(error: Exception) -> bool:
+    """A model or package that is missing, or a name nobody knows: bad input, not a bug."""
+    from ..models.assets import MissingAsset
+
+    return isinstance(error, (MissingAsset, ModuleNotFoundError)) or "unknown model" in str(error)
+
+
+def _show(record: dict[str, Any], out: str) -> None:
+    from rich.console import Console
+
+    from ..report import rich_table, verdict
+
+    console, answer = Console(highlight=False), record["answer"]
+    console.print(
+        f"\n[bold]{record['model']['title']}[/bold] reads {record['tokens']:,} tokens of "
+        f"[italic]{record['text']['title']}[/italic], {record['threads']} threads\n"
+    )
+    console.print(rich_table(record))
+    console.print(f"\n{verdict(record)}")
+    right = "[green]right[/green]" if answer["right"] else f"wrong, it was {answer['expected']}"
+    console.print(
+        f"\nHidden at {answer['depth']:.0%} of the text: “{answer['hidden']}” Asked for it, "
+        f"{answer['label']} answers: [bold]{answer['text'].strip()}[/bold] ({right})"
+    )
+    if out:
+        console.print(f"\nReport: {out}")
+
+
+class _Bar:
+    """A progress bar of rich on stderr; nothing when quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __enter__(self) -> _Bar:
+        if not self.quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+            self.bar = Progress(
+                BarColumn(28),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                "{task.description}",
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task("", total=None)
+        return self
+
+    def start(self, total: int) -> None:
+        if not self.quiet:
+            self.bar.update(self.task, total=total, completed=-1)
+
+    def tick(self, text: str) -> None:
+        if not self.quiet:
+            self.bar.update(self.task, advance=1, description=text)
+
+    def __exit__(self, *_: object) -> None:
+        if not self.quiet:
+            self.bar.stop()
