@@ -162,12 +162,12 @@ def machine_line(document: dict[str, Any]) -> str:
 def environment_table() -> str:
     """foveate's environment variables."""
     rows = [[f"`{v.name}`", v.meaning, v.default] for v in env.VARIABLES]
-    return markdown(["variable", "meaning", "default"], rows)
+    return markdown(["variable", "meaning", "default"], rows, words=True)
 
 
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A table; the first column flush left, the others flush right."""
-    rule = [":--", *("--:" for _ in header[1:])]
+def markdown(header: list[str], rows: list[list[str]], words: bool = False) -> str:
+    """A table; numbers flush right, the first column and `words` flush left."""
+    rule = [":--", *(":--" if words else "--:" for _ in header[1:])]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
 
 
