@@ -13,8 +13,6 @@ from foveate.attn.formats import FP4
 from foveate.attn.formats.fp4 import SECOND_LEVEL, encode_fp4, encode_groups, round_e2m1
 from foveate.attn.formats.fp8 import LARGEST, encode_fp8_channels, round_fp8
 from foveate.attn.formats.fp16 import encode_fp16
-from foveate.attn.formats.granularity import key_groups, query_groups
-from foveate.attn.formats.integer import encode_channels, encode_channels_and_tiles, encode_rows
 from foveate.attn.formats.rounding import (
     power_of_two_below,
     round_float,
@@ -22,6 +20,7 @@ from foveate.attn.formats.rounding import (
     truncate_fp22,
 )
 from foveate.attn.formats.smoothing import mean_of_blocks, mean_of_rows
+from tests.attn.kit import random
 
 E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 WORKING = [torch.float32, torch.float64]
@@ -34,11 +33,7 @@ def all_codes(kind: str) -> torch.Tensor:
     return values[values.isfinite()].unique()
 
 
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-# --- FP8 and E2M1 -------------------------------------------------------------------------------
+# --- FP8 and E2M1
 
 
 @pytest.mark.parametrize("dtype", WORKING)
@@ -102,7 +97,7 @@ def test_e2m1_is_the_nearest_code(x):
     assert abs(round_e2m1(torch.tensor([x])).item() - x) == pytest.approx(nearest, abs=1e-7)
 
 
-# --- accumulators -------------------------------------------------------------------------------
+# --- accumulators
 
 
 @pytest.mark.parametrize("dtype", WORKING)
@@ -135,115 +130,7 @@ def test_round_float_does_not_write_to_its_input():
     assert torch.equal(x, before)
 
 
-# --- integers -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("limit", [127, 7])
-def test_integers_reach_their_limit_and_err_by_half_a_step(limit):
-    x = random(2, 3, 50, 16)
-    rows, count = query_groups(50, "token", 128, 32)
-    q = encode_rows(x, rows, count, limit)
-    assert q.codes.dtype == torch.int8
-    assert q.codes.abs().amax(-1).eq(limit).all()  # each row's largest value takes the largest code
-    assert ((q.decode() - x).abs() <= q.row_scale() * 0.5001).all()
-
-
-def test_integer_ties_go_to_even():
-    # scale is 1, so these are ties
-    x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, 127.0]).reshape(1, 1, 1, 6)
-    q = encode_rows(x, torch.zeros(1, dtype=torch.long), 1, 127)
-    assert q.codes.flatten().tolist() == [0, 2, 2, 0, -2, 127]
-
-
-@pytest.mark.parametrize("granularity", ["tensor", "block", "warp", "thread", "token"])
-def test_all_zero_groups_have_codes_zero_and_finite_scales(granularity):
-    x = torch.zeros(1, 2, 70, 8)
-    q = encode_rows(x, *key_groups(70, granularity, 64), 127)
-    assert q.codes.eq(0).all()
-    assert q.scale.isfinite().all()
-    assert q.decode().eq(0).all()
-
-
-def test_small_groups_are_not_coarsened():
-    # adding 1e-7 to the scale instead of flooring it would cost most of the bits here
-    x = random(1, 1, 64, 32) * 1e-6
-    q = encode_rows(x, *query_groups(64, "token", 128, 32), 127)
-    assert ((q.decode() - x).abs() / x.abs().amax(-1, keepdim=True)).max() < 0.5001 / 127
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_bad_value_spoils_its_group_only(bad):
-    x = random(1, 1, 8, 4)
-    x[0, 0, 3, 1] = bad
-    decoded = encode_rows(x, *query_groups(8, "token", 128, 32), 127).decode()
-    assert decoded[0, 0, 3].isnan().all()
-    assert decoded[0, 0, [0, 1, 2, 4, 5, 6, 7]].isfinite().all()
-
-
-def test_thread_groups_are_those_of_the_tensor_core_fragment():
-    # the paper: lane t owns rows t // 4 and t // 4 + 8, columns 2 (t mod 4) and the next one
-    rows, count = query_groups(128, "thread", 128, 32)
-    assert count == 32
-    assert rows[:32].tolist() == [*range(8)] * 4
-    assert (rows[32], rows[127]) == (8, 31)
-    columns, count = key_groups(128, "thread", 64)
-    assert count == 8
-    assert columns[:16].tolist() == [0, 0, 1, 1, 2, 2, 3, 3] * 2
-    assert (columns[64], columns[127]) == (4, 7)
-
-
-@pytest.mark.parametrize(
-    ("granularity", "per_query_group", "per_key_group"),
-    [
-        ("tensor", 256, 256),
-        ("block", 128, 64),
-        ("warp", 32, 64),
-        ("thread", 4, 16),
-        ("token", 1, 1),
-    ],
-)
-def test_group_sizes(granularity, per_query_group, per_key_group):
-    rows, count = query_groups(256, granularity, 128, 32)
-    assert rows.bincount(minlength=count).tolist() == [per_query_group] * count
-    columns, count = key_groups(256, granularity, 64)
-    assert columns.bincount(minlength=count).tolist() == [per_key_group] * count
-
-
-def test_channel_granularity_is_refused_for_rows():
-    with pytest.raises(
-        ValueError, match='"channel" is not one for Q and K; expected tensor, block'
-    ):
-        query_groups(4, "channel", 128, 32)
-
-
-def test_channel_scales():
-    v = random(1, 2, 90, 5) * torch.tensor([1e-3, 1.0, 100.0, 0.0, 1.0])
-    coded = encode_channels(v)
-    assert coded.scale.shape == (1, 2, 1, 5)
-    assert ((coded.decode() - v).abs() <= coded.scale * 0.5001).all()
-
-
-def test_tile_scales_keep_the_bits_of_a_quiet_tile():
-    v = random(1, 1, 300, 16)
-    v[:, :, :128] *= 1e-3
-    v[:, :, 256:] = 0
-    both, plain = encode_channels_and_tiles(v, 128), encode_channels(v)
-    assert both.tile_scale.shape == (1, 1, 3, 1)
-    assert both.tile_scale[0, 0, 2, 0] == 0  # 0 / 0 is 0
-    assert both.codes[:, :, 256:].eq(0).all()
-    quiet = v[:, :, :128]
-    error = (both.decode()[:, :, :128] - quiet).norm() / quiet.norm()
-    assert error < 0.02 < (plain.decode()[:, :, :128] - quiet).norm() / quiet.norm()
-
-
-def test_a_channel_of_zeros_is_zero():
-    v = random(1, 1, 40, 4)
-    v[..., 2] = 0
-    for coded in (encode_channels(v), encode_channels_and_tiles(v, 32), encode_fp8_channels(v)):
-        assert coded.decode()[..., 2].eq(0).all()
-
-
-# --- scaled floats ------------------------------------------------------------------------------
+# --- scaled floats
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("e4m3", 448.0), ("e4m3", 2.25), ("e5m2", 57344.0)])
@@ -318,7 +205,7 @@ def test_fp16_values_are_kept_in_range_by_a_power_of_two(largest, terms, scale):
     assert ((coded.decode() - v).abs() <= 2.0**-11 * v.abs() + 2.0**-24 * scale).all()
 
 
-# --- smoothing ----------------------------------------------------------------------------------
+# --- smoothing
 
 
 def test_means_of_huge_values_do_not_overflow():
