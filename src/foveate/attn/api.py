@@ -62,11 +62,7 @@ def attention(
 
     Source: FlashAttention-2 (Dao, 2023) for the loop; the precisions name their own papers.
     """
-    if (
-        not (type(q) is type(k) is type(v) is Tensor)
-        or torch.compiler.is_compiling()
-        or _is_traced()
-    ):
+    if not _is_plain(q, k, v, mask):
         return ops.call(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
     if torch.is_grad_enabled():
         check.check_no_grad(q=q, k=k, v=v, mask=mask)
@@ -105,6 +101,8 @@ def plan(
     if isinstance(select, BlockLayout):
         layout, select = select, select.outline
     check.check_tensors(q=q, k=k, v=v)
+    if mask is not None:
+        check.check_tensors(mask=mask)
     return plan_with(
         _decide(q, k, v, select, precision, causal, scale, mask, backend, layout), layout
     )
@@ -114,8 +112,6 @@ def _decide(
     q, k, v, select, precision, causal, scale, mask, backend, layout: BlockLayout | None
 ) -> Plan:
     check.check_causal(causal)  # before the cache, which takes 1 for True
-    if mask is not None and not isinstance(mask, Tensor):
-        check.check_tensors(mask=mask)
     if layout is not None and layout.device != q.device:
         raise ValueError(
             f"select is a BlockLayout on {layout.device}, q is on {q.device}; "
@@ -145,6 +141,12 @@ def _decide(
         raise
 
 
-def _is_traced() -> bool:
-    """Whether a mode (fake tensors, export, a profiler of operators) wants to see the call."""
-    return torch._C._len_torch_dispatch_stack() > 0
+def _is_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
+    """Whether these are ordinary tensors, and no compiler or mode wants to see an operator."""
+    return (
+        type(q) is type(k) is type(v) is Tensor
+        and q.layout is k.layout is v.layout is torch.strided
+        and (mask is None or type(mask) is Tensor)
+        and not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,7 @@ def pool_blocks(x: Tensor, rows: int) -> Tensor:
     return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
 
+@lru_cache(maxsize=64)
 def block_regions(
     band: Band | None,
     lengths: tuple[int, int],
@@ -37,23 +40,26 @@ def block_regions(
 ) -> tuple[Tensor, Tensor]:
     """Where a selection may choose under `band`, and what it must always visit.
 
+    Cached, because the result depends on sizes alone: do not write into its tensors.
+
     Returns:
         allowed: Blocks with at least one visible pair, bool `[H or 1, nQ, nK]`.
         kept: If the band looks no further ahead than some limit (causal): the first block and the
             blocks on the diagonal, so that no query is left without its own neighbourhood; else
             nothing. Same shape.
     """
-    (lq, lk), (bq, bk) = lengths, block
-    sink_end, first, last = (x.unsqueeze(-1) for x in band_ranges(band, lengths, bq, device))
-    left = torch.arange(0, lk, bk, device=device)
-    right = left + bk
-    allowed = (left < sink_end) | ((left < last) & (right > first) & (first < last))
-    if band is None or band.after is None:
-        return allowed, torch.zeros_like(allowed)
-    top = (torch.arange(0, lq, bq, device=device) + (lk - lq)).unsqueeze(-1)
-    bottom = (top + bq).clamp(max=lk) - 1
-    diagonal = (right > top) & (left <= bottom)
-    return allowed, allowed & (diagonal | (left == 0))
+    with torch.inference_mode(False):  # a cached tensor must be usable in every later mode
+        (lq, lk), (bq, bk) = lengths, block
+        sink_end, first, last = (x.unsqueeze(-1) for x in band_ranges(band, lengths, bq, device))
+        left = torch.arange(0, lk, bk, device=device)
+        right = left + bk
+        allowed = (left < sink_end) | ((left < last) & (right > first) & (first < last))
+        if band is None or band.after is None:
+            return allowed, torch.zeros_like(allowed)
+        top = (torch.arange(0, lq, bq, device=device) + (lk - lq)).unsqueeze(-1)
+        bottom = (top + bq).clamp(max=lk) - 1
+        diagonal = (right > top) & (left <= bottom)
+        return allowed, allowed & (diagonal | (left == 0))
 
 
 def by_count(scores: Tensor, k: int | float, allowed: Tensor, kept: Tensor) -> Tensor:

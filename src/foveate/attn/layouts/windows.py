@@ -40,7 +40,7 @@ def band_layout(
         bk = block[1]
         nk = -(-lengths[1] // bk)
         last_block = (last + bk - 1).div(bk, rounding_mode="floor")  # one past the last block
-        first_block = first.div(bk, rounding_mode="floor").minimum(last_block)
+        first_block = first.div(bk, rounding_mode="floor").where(first < last, last_block)
         sinks = (sink_end + bk - 1).div(bk, rounding_mode="floor").minimum(first_block)
         counts = sinks + last_block - first_block
         slot = torch.arange(nk, device=device)  # [nK]

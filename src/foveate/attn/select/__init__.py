@@ -34,7 +34,7 @@ def selection_named(name: str) -> Selection:
     try:
         return SELECTIONS[name]()
     except TypeError:
-        knob = next(iter(SELECTIONS[name].__dataclass_fields__))
+        knob = SELECTIONS[name].__match_args__[0]
         cls = SELECTIONS[name].__name__
         raise ValueError(
             f'select "{name}" has no default {knob}; pass {cls}({knob}) instead of the name'
