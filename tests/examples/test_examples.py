@@ -1,0 +1,32 @@
+"""Every example of the engine runs, and prints what it promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROMISES = {
+    "windows_and_bytes.py": ["relative L1 against dense native", "select      Window(span=256"],
+    "own_blocks.py": ["BlockLayout(B=1, H=1, lengths=(512, 512)", "largest difference"],
+    "packed_sequences.py": ["out (829, 8, 64)"],
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_example_runs(name):
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for text in PROMISES[name]:
+        assert text in done.stdout
