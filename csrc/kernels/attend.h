@@ -10,6 +10,9 @@
 #include "fp4_scale.h"
 #include "products.h"
 #include "write_p.h"
+#ifdef FOVEATE_BYTES
+#include "bytes_avx512.h"
+#endif
 
 namespace foveate::FOVEATE_TARGET {
 
@@ -41,6 +44,9 @@ struct Horizon {
 
 struct Scratch {
   Group groups[2];
+#ifdef FOVEATE_BYTES
+  ByteRows byte_rows[2];                                  // of the groups
+#endif
   alignas(64) float p[R * kStride];                       // bytes, bf16 or float32
   alignas(64) float delta[kMaxTile];
   alignas(64) float m[kMaxRows + kLanes];
@@ -179,7 +185,8 @@ class Attention {
   void walk(const Item& it, Scratch& s) const;
   template <class Dot> void walk_scores(const Item& it, Scratch& s) const;
   void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
-  void reduce(int64_t kv_tile, Group& g, Scratch& s) const;
+  void add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const;
+  void reduce(int64_t kv_tile, int rows, Group& g, Scratch& s) const;
   void do_exponentials(Group& g, Scratch& s) const;
   void do_weigh(Group& g, Scratch& s) const;
   void write(const Item& it, Scratch& s) const;
@@ -203,39 +210,45 @@ inline void Attention::query_mean_term(const Item& it, const Visit& v, Scratch& 
   const float* k = kv_.k_float + (it.kv_head * kv_.capacity + v.tile) * kv_.D * tile_;
   for (int c = v.k0; c < v.k1; c += W) {
     F sum = zero();
-    for (int64_t d = 0; d < kv_.D; ++d) sum = fma(set1(mean[d]), load(k + d * tile_ + c), sum);
+    for (int64_t d = 0; d < kv_.D; ++d) sum = fma(set1(mean[d]), load(k + c * kv_.D + d * W), sum);
     store(s.delta + c, sum);
   }
 }
 
-// The slow road for groups that do not see everything: scores become float exponents, hidden keys −inf.
+// Groups that do not see everything: hidden keys get −inf. Where only the band hides keys and P is made of
+// bytes, scores stay integers and hidden ones become kHidden.
 inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const {
   const int64_t t0 = (int64_t)v.tile * tile_;
+#ifdef FOVEATE_BYTES
+  if (fmt_.p == PKind::u8_tile && !g.is_float && !c_.mask.data && !v.holes) {
+    for (int r = 0; r < rows; ++r) {
+      const Sight& see = s.sight[g.row + r];
+      const int64_t sink = see.sink - t0, lo = see.lo - t0, hi = see.hi - t0;
+      I best = set1i(kHidden);
+      for (int c = g.k0; c < g.k1; c += W) {
+        int32_t* at = (int32_t*)g.scores + r * kStride + c;
+        const uint32_t seen = first_lanes(hi - c) & (first_lanes(sink - c) | ~first_lanes(lo - c));
+        const I x = _mm512_mask_blend_epi32((__mmask16)seen, set1i(kHidden), loadi(at));
+        storei(at, x);
+        best = maxi(best, x);
+      }
+      storei((int32_t*)g.row_max + r * W, best);
+    }
+    return;
+  }
+#endif
   for (int r = 0; r < R; ++r) {
     float* x = g.scores + r * kStride;
     const F a = set1(g.a[r]);
     for (int c = g.k0; c < g.k1; c += W)
-      store(x + c, mul(a, g.is_float ? load(x + c) : to_float(loadi((const int32_t*)x + c))));
+      store(x + c, mul(a, g.is_float || qk_ != Dot::i8 ? load(x + c) : to_float(loadi((const int32_t*)x + c))));
     if (r >= rows) continue;
     const int64_t row = it.row0 + g.row + r;
-    if (c_.mask.data) {
-      const int64_t h = head_of(it, row), i = folded_ ? row % c_.q.L : row;
-      const int64_t base = it.b * c_.mask.sb + h * c_.mask.sh + i * c_.mask.si;
-      const int64_t keys = least<int64_t>(g.k1, kv_.L - t0);
-      if (c_.mask.additive) {
-        const float* m = (const float*)c_.mask.data + base;
-        for (int64_t c = g.k0; c < keys; ++c) x[c] += kLog2e * m[(t0 + c) * c_.mask.sj];
-      } else {
-        const uint8_t* m = (const uint8_t*)c_.mask.data + base;
-        for (int64_t c = g.k0; c < keys; ++c)
-          if (!m[(t0 + c) * c_.mask.sj]) x[c] = kNone;
-      }
-    }
+    if (c_.mask.data) add_mask(it, row, t0, g.k0, (int)least<int64_t>(g.k1, kv_.L - t0), x);
     const Sight& see = s.sight[g.row + r];
-    for (int c = g.k0; c < g.k1; ++c) {
-      const int64_t key = t0 + c;
-      if (key >= see.hi || (key < see.lo && key >= see.sink)) x[c] = kNone;
-    }
+    const int64_t sink = see.sink - t0, lo = see.lo - t0, hi = see.hi - t0;
+    for (int c = (int)most<int64_t>(hi, g.k0); c < g.k1; ++c) x[c] = kNone;
+    for (int c = (int)most<int64_t>(sink, g.k0), end = (int)least<int64_t>(lo, g.k1); c < end; ++c) x[c] = kNone;
     if (!v.holes) continue;
     for (int c = g.k0; c < g.k1; ++c)
       if (!listed(s, (t0 + c) / c_.layout.bk)) x[c] = kNone;
@@ -249,17 +262,39 @@ inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, 
   }
 }
 
+// Adds the mask's values for keys [k0, k1) of a tile to a row of base-2 exponents.
+inline void Attention::add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const {
+  const Mask& m = c_.mask;
+  const int64_t at = it.b * m.sb + head_of(it, row) * m.sh + (folded_ ? row % c_.q.L : row) * m.si + t0 * m.sj;
+  if (m.additive) {
+    const float* value = (const float*)m.data + at;
+    for (int c = k0; c < k1; ++c) x[c] += kLog2e * value[c * m.sj];
+  } else {
+    const uint8_t* seen = (const uint8_t*)m.data + at;
+    for (int c = k0; c < k1; ++c)
+      if (!seen[c * m.sj]) x[c] = kNone;
+  }
+}
+
 // From lane-wise maxima to the numbers that the exponentials and P·V need, for all rows of a group at once.
-inline void Attention::reduce(int64_t kv_tile, Group& g, Scratch& s) const {
+inline void Attention::reduce(int64_t kv_tile, int rows, Group& g, Scratch& s) const {
   alignas(64) float top[kLanes];
   const bool is_int = !g.is_float && qk_ == Dot::i8;
   row_maxima(g.row_max, is_int, top);
   const F floor = set1(-3e38f);   // stands in for −inf where a difference of two of them would be NaN
   const bool own_max = fmt_.p == PKind::u8_tile;
+#ifdef FOVEATE_BYTES
+  g.as_bytes = is_int && own_max && prepare_bytes(g.a, top, rows, s.byte_rows[&g - s.groups]);
+#else
+  (void)rows;
+#endif
   const float v_tile = kv_.v_tile ? kv_.v_tile[kv_tile] : 1.f;
   for (int r = 0; r < R; r += W) {
     const F a = load(g.a + r);
-    const F now = mul(a, load(top + r));
+    F now = mul(a, load(top + r));
+#ifdef FOVEATE_BYTES
+    if (is_int) now = without_hidden(now, load(top + r));
+#endif
     const F before = load(s.m + g.row + r);
     // the maximum comes second: a NaN score then stays visible in every later step
     const F after = max(before, now);
@@ -276,6 +311,9 @@ inline void Attention::reduce(int64_t kv_tile, Group& g, Scratch& s) const {
 }
 
 inline void Attention::do_exponentials(Group& g, Scratch& s) const {
+#ifdef FOVEATE_BYTES
+  if (g.as_bytes) return bytes_of(g, s.byte_rows[&g - s.groups], (uint8_t*)s.p);
+#endif
   auto either = [&](auto one) {
     using One = decltype(one);
     auto* p = (typename One::Element*)s.p;
@@ -284,7 +322,8 @@ inline void Attention::do_exponentials(Group& g, Scratch& s) const {
   };
   const bool is_float = g.is_float || qk_ != Dot::i8;
   switch (fmt_.p) {
-    case PKind::u8_tile: case PKind::u8_running: either(WriteU8{}); break;
+    case PKind::u8_tile: either(WriteU8<true>{}); break;
+    case PKind::u8_running: either(WriteU8<false>{}); break;
     case PKind::bf16: either(WriteBf16{}); break;
     case PKind::f16: either(WriteF16{}); break;
     case PKind::f32: either(WriteF32{}); break;
@@ -306,14 +345,14 @@ inline void Attention::do_weigh(Group& g, Scratch& s) const {
     using D = decltype(dot);
     auto* p = (const typename D::Element*)s.p;
     switch (fmt_.sum) {
-      case Sum::fp32: weigh<D, Chain::none, false>(g, p, Dvp, 0, o, o_stride_); break;
-      case Sum::fp22_fp32: weigh<D, Chain::fp22, false>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp22: weigh<D, Chain::fp22, true>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp16_fp32: weigh<D, Chain::fp16, false>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp16: weigh<D, Chain::fp16, true>(g, p, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp32: weigh<D, Chain::none, false>(g, p, tile_, Dvp, 0, o, o_stride_); break;
+      case Sum::fp22_fp32: weigh<D, Chain::fp22, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp22: weigh<D, Chain::fp22, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp16_fp32: weigh<D, Chain::fp16, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp16: weigh<D, Chain::fp16, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
     }
   };
-  if (pv_ == Dot::i8) weigh<DotI8, Chain::none, false>(g, (const uint8_t*)s.p, Dvp, 0, o, o_stride_);
+  if (pv_ == Dot::i8) weigh<DotI8, Chain::none, false>(g, (const uint8_t*)s.p, tile_, Dvp, 0, o, o_stride_);
   else if (pv_ == Dot::bf16) chained(DotBf16{});
   else chained(DotF32{});
 }
@@ -331,7 +370,7 @@ bool Attention::products(const typename D::Element* q, const typename D::Element
       const int vectors = (g.k1 - g.k0) / W, each = steps_ / (R * NV);
       auto go = [&](auto n, auto e) {
         scores_and_exponentials<D, One, f, decltype(n)::value, decltype(e)::value>(
-            q, k, steps_, tile_, start, g, *pending, p, finish);
+            q, k, steps_, start, g, *pending, p, finish);
         return true;
       };
       auto by_steps = [&](auto n) {
@@ -348,7 +387,25 @@ bool Attention::products(const typename D::Element* q, const typename D::Element
       bool done = false;
       const bool from_int = std::is_same_v<D, DotI8> && !pending->is_float;
       if constexpr (std::is_same_v<D, DotI8> && !Finish::makes_float) {
-        if (fmt_.p == PKind::u8_tile && from_int) done = fused(WriteU8{}, No());
+#ifdef FOVEATE_BYTES
+        if (pending->as_bytes) {
+          const ByteRows& rows = s.byte_rows[pending - s.groups];
+          auto* p = (uint8_t*)s.p;
+          const int vectors = (g.k1 - g.k0) / W, each = steps_ / (R * NV);
+          auto go = [&](auto n, auto e) {
+            scores_and_bytes<decltype(n)::value, decltype(e)::value>(q, k, steps_, start, g, *pending, rows, p);
+            return true;
+          };
+          auto by_steps = [&](auto n) {
+            if (each >= 4) return go(n, Number<4>());
+            if (each >= 2) return go(n, Number<2>());
+            if (each >= 1) return go(n, Number<1>());
+            return false;
+          };
+          if (vectors == 8) done = by_steps(Number<8>());
+          if (vectors == 4) done = by_steps(Number<4>());
+        }
+#endif
       } else if constexpr (std::is_same_v<D, DotI8>) {
         if (fmt_.p == PKind::e4m3 && !from_int) done = fused(WriteFP8<E4M3>{}, Yes());
       } else if constexpr (std::is_same_v<D, DotBf16> && !Finish::makes_float) {
@@ -359,7 +416,7 @@ bool Attention::products(const typename D::Element* q, const typename D::Element
       if (done) return true;
     }
   }
-  scores<D>(q, k, steps_, tile_, start, g, finish);
+  scores<D>(q, k, steps_, start, g, finish);
   return false;
 }
 
@@ -411,9 +468,10 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       } else {
         done = products<D>(q, k, start, g, pending, s, Raw{});
       }
-      settle(done);
+      // the constants of this group are worked out before P·V of the last one, whose products hide their latency
       if (!clear) hide(it, v, rows, g, s);
-      reduce(kv_tile, g, s);
+      reduce(kv_tile, rows, g, s);
+      settle(done);
       pending = &g;
     }
   }

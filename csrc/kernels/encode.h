@@ -12,6 +12,7 @@
 namespace foveate::FOVEATE_TARGET {
 
 constexpr int kMaxD = 256;
+constexpr int kChunk = NV * W;      // keys, or columns of V, that a micro-kernel works on
 constexpr float kTiny = 1e-30f;     // groups whose largest value is below this are written as zeros
 
 static inline void read_row(const View& x, int64_t b, int64_t h, int64_t l, float* out) {
@@ -100,22 +101,24 @@ static inline void fp4_row(float* x, int D, float inverse_global) {
   }
 }
 
-// Rows [n][stride] of finished values into the product's layout [D/g][slots][g], slot = first + row.
-static inline void pack_rows_bf16(const float* x, int rows, int stride, int Dp, uint16_t* out, int slots, int first) {
+// Rows [n][stride] of finished values into a product's layout [n/slots][D/g][slots][g]. `slots` rows stand side by
+// side: kChunk for keys, R for queries.
+static inline void pack_rows_bf16(const float* x, int rows, int stride, int Dp, uint16_t* out, int slots) {
   for (int r = 0; r < rows; ++r) {
     uint16_t line[kMaxD + W];
     for (int d = 0; d < Dp; d += W) store_bf16(line + d, load(x + (int64_t)r * stride + d));
-    uint32_t* to = (uint32_t*)out + first + r;
+    uint32_t* to = (uint32_t*)out + (int64_t)(r / slots) * slots * (Dp / 2) + r % slots;
     for (int d = 0; d < Dp; d += 2, to += slots) std::memcpy(to, line + d, 4);
   }
 }
-static inline void pack_rows_f32(const float* x, int rows, int stride, int D, float* out, int slots, int first) {
-  for (int d = 0; d < D; ++d)
-    for (int r = 0; r < rows; ++r) out[(int64_t)d * slots + first + r] = x[(int64_t)r * stride + d];
+static inline void pack_rows_f32(const float* x, int rows, int stride, int D, float* out, int slots) {
+  for (int r0 = 0; r0 < rows; r0 += slots, out += (int64_t)slots * D)
+    for (int d = 0; d < D; ++d)
+      for (int r = 0; r < slots; ++r) out[(int64_t)d * slots + r] = x[(int64_t)(r0 + r) * stride + d];
 }
 // Codes of one row; returns their sum. offset turns signed codes into unsigned ones.
 static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float limit, int offset, uint8_t* out,
-                                  int slots, int slot) {
+                                  int slots, int row) {
   I sum = zeroi();
   uint8_t line[kMaxD + W];
   const int whole = (int)round_up(Dp, W);
@@ -124,7 +127,7 @@ static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float l
     sum = addi(sum, code);
     store_u8(line + d, addi(code, set1i(offset)));
   }
-  uint32_t* to = (uint32_t*)out + slot;
+  uint32_t* to = (uint32_t*)out + (int64_t)(row / slots) * slots * (Dp / 4) + row % slots;
   for (int d = 0; d < Dp; d += 4, to += slots) std::memcpy(to, line + d, 4);
   int32_t lane[W], total = 0;
   storei(lane, sum);
@@ -246,12 +249,12 @@ class EncodeKV {
       read_row(k_, bh / kv_.H, bh % kv_.H, t * tile + r, line);
       if (mean) for (int d = 0; d < (int)kv_.D; ++d) line[d] -= mean[d];
     }
-    if (kv_.k_float) pack_rows_f32(x.data(), tile, stride, (int)kv_.D, kv_.k_float + at * kv_.D * tile, tile, 0);
+    if (kv_.k_float) pack_rows_f32(x.data(), tile, stride, (int)kv_.D, kv_.k_float + at * kv_.D * tile, W);
     uint8_t* out = kv_.k + at * kv_.k_tile_bytes();
     const QKFormat& f = kv_.fmt.qk;
     switch (f.kind) {
-      case QKFormat::f32: pack_rows_f32(x.data(), tile, stride, (int)kv_.D, (float*)out, tile, 0); break;
-      case QKFormat::bf16: pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, tile, 0); break;
+      case QKFormat::f32: pack_rows_f32(x.data(), tile, stride, (int)kv_.D, (float*)out, kChunk); break;
+      case QKFormat::bf16: pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, kChunk); break;
       case QKFormat::nvfp4: case QKFormat::mxfp4: {
         const float g = second_level(kv_.k_global[bh], f.second_level);
         for (int r = 0; r < rows; ++r) {
@@ -259,7 +262,7 @@ class EncodeKV {
           f.kind == QKFormat::nvfp4 ? fp4_row<true>(line, (int)kv_.D, 1.f / g) : fp4_row<false>(line, (int)kv_.D, 1.f / g);
         }
         kv_.k_scale[at] = g;
-        pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, tile, 0);
+        pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, kChunk);
         break;
       }
       case QKFormat::integer: {
@@ -280,7 +283,7 @@ class EncodeKV {
           const Step step(largest[group(r)], (float)f.limit);
           if (kv_.k_scale_per_key()) kv_.k_scale[at * tile + r] = step.scale;
           else kv_.k_scale[at] = step.scale;
-          pack_row_i8(x.data() + (size_t)r * stride, (int)kv_.Dp, step.inverse, (float)f.limit, kKeyOffset, out, tile, r);
+          pack_row_i8(x.data() + (size_t)r * stride, (int)kv_.Dp, step.inverse, (float)f.limit, kKeyOffset, out, kChunk, r);
         }
       }
     }
@@ -335,10 +338,16 @@ class EncodeKV {
       }
     }
     uint8_t* out = kv_.v + at * kv_.v_tile_bytes();
-    switch (kv_.fmt.pv_dot()) {
-      case Dot::f32: std::memcpy(out, x.data(), sizeof(float) * tile * stride); break;
-      case Dot::bf16: pack_v_bf16(x.data(), tile, stride, (uint32_t*)out); break;
-      case Dot::i8: pack_v_i8(x.data(), tile, stride, f.limit, (uint32_t*)out); break;
+    for (int col = 0; col < stride;) {   // columns in chunks, as the product reads them
+      const int width = stride - col >= kChunk ? kChunk : W;
+      const float* from = x.data() + col;
+      const int64_t at_col = (int64_t)col * tile;
+      switch (kv_.fmt.pv_dot()) {
+        case Dot::f32: pack_v_f32(from, tile, stride, width, (float*)out + at_col); break;
+        case Dot::bf16: pack_v_bf16(from, tile, stride, width, (uint16_t*)out + at_col); break;
+        case Dot::i8: pack_v_i8(from, tile, stride, width, f.limit, out + at_col); break;
+      }
+      col += width;
     }
   }
 
@@ -363,25 +372,28 @@ class EncodeKV {
         for (int i = 0; i < group; ++i) x[(size_t)(r + i) * stride + d] = column[i];
       }
   }
-  static void pack_v_i8(const float* x, int rows, int stride, float limit, uint32_t* out) {
+  static void pack_v_f32(const float* x, int rows, int stride, int width, float* out) {
+    for (int r = 0; r < rows; ++r, out += width) std::memcpy(out, x + (size_t)r * stride, sizeof(float) * width);
+  }
+  static void pack_v_i8(const float* x, int rows, int stride, int width, float limit, uint8_t* out) {
     const I byte = set1i(255);
     for (int r = 0; r < rows; r += 4)
-      for (int d = 0; d < stride; d += W) {
+      for (int d = 0; d < width; d += W, out += 4 * W) {
         const float* at = x + (size_t)r * stride + d;
         I w = andi(clamp_codes(load(at), limit), byte);
         w = ori(w, shl<8>(andi(clamp_codes(load(at + stride), limit), byte)));
         w = ori(w, shl<16>(andi(clamp_codes(load(at + 2 * stride), limit), byte)));
         w = ori(w, shl<24>(clamp_codes(load(at + 3 * stride), limit)));
-        storei((int32_t*)out + (size_t)r / 4 * stride + d, w);
+        storei((int32_t*)out, w);
       }
   }
-  static void pack_v_bf16(const float* x, int rows, int stride, uint32_t* out) {
+  static void pack_v_bf16(const float* x, int rows, int stride, int width, uint16_t* out) {
     for (int r = 0; r < rows; r += 2)
-      for (int d = 0; d < stride; d += W) {
+      for (int d = 0; d < width; d += W) {
         uint16_t even[W], odd[W];
         store_bf16(even, load(x + (size_t)r * stride + d));
         store_bf16(odd, load(x + (size_t)(r + 1) * stride + d));
-        for (int i = 0; i < W; ++i) out[(size_t)r / 2 * stride + d + i] = even[i] | (uint32_t)odd[i] << 16;
+        for (int i = 0; i < W; ++i, out += 2) out[0] = even[i], out[1] = odd[i];
       }
   }
   static Array<float>& buffer() { static thread_local Array<float> x; return x; }
@@ -459,7 +471,7 @@ class EncodeQ {
         const Step step(r < rows ? largest[group(r)] : 0.f, (float)f_.limit);
         scale[r] = size * step.scale;
         const int32_t sum = pack_row_i8(x.data() + (size_t)r * s, (int)q_.Dp, sign * step.inverse, (float)f_.limit, 0,
-                                        codes + r / R * group_bytes, R, r % R);
+                                        codes, R, r);
         q_.start[qh * q_.Lp + row0 + r] = -kKeyOffset * sum;
       }
       return;
@@ -480,9 +492,9 @@ class EncodeQ {
     if (sign < 0) for (size_t i = 0; i < x.size(); ++i) x[i] = -x[i];
     for (int r = 0; r < padded; r += R) {
       if (f_.dot() == Dot::bf16)
-        pack_rows_bf16(x.data() + (size_t)r * s, R, s, (int)q_.Dp, (uint16_t*)(codes + r / R * group_bytes), R, 0);
+        pack_rows_bf16(x.data() + (size_t)r * s, R, s, (int)q_.Dp, (uint16_t*)(codes + r / R * group_bytes), R);
       else
-        pack_rows_f32(x.data() + (size_t)r * s, R, s, (int)q_.D, (float*)(codes + r / R * group_bytes), R, 0);
+        pack_rows_f32(x.data() + (size_t)r * s, R, s, (int)q_.D, (float*)(codes + r / R * group_bytes), R);
     }
   }
 

@@ -18,15 +18,4 @@ static inline float fp4_scale(float top) {
   }
 }
 
-// Largest lane of each row of a group.
-static inline void row_maxima(const float* lanes, bool is_int, float* top) {
-  for (int r = 0; r < R; ++r) top[r] = max_of(lanes + r * W, is_int);
-}
-
-static inline void store_rows(float* p, F x) {
-  float lane[W];
-  store(lane, x);
-  for (int r = 0; r < R; ++r) p[r] = lane[r];
-}
-
 }  // namespace

@@ -1,7 +1,8 @@
 // The two matrix products, each for a group of R query rows and one tile of keys.
 //
-// Scores: K tiles are packed [D/g][tile][g] and a group of queries [D/g][R][g], so one step loads NV vectors
-// of K, broadcasts R words of Q and does R·NV products. P·V: V tiles are packed [tile/g][Dvp][g].
+// Scores: K tiles are packed [tile/kChunk][D/g][kChunk][g] and a group of queries [D/g][R][g]: one step loads
+// NV vectors of K, broadcasts R words of Q and does R·NV products, all of it read in order.
+// P·V: V tiles are packed by columns, [Dvp/kChunk][tile/g][kChunk][g], a last chunk of columns may be narrower.
 // While the scores of one group are computed, the exponentials of the group before it run in the gaps
 // (scores_and_exponentials): the products keep one unit busy, the exponentials the others.
 #pragma once
@@ -9,7 +10,6 @@
 namespace foveate::FOVEATE_TARGET {
 
 constexpr int kStride = kMaxTile;   // elements between rows of scores and of P
-constexpr int kChunk = NV * W;      // keys per micro-kernel
 constexpr int kLanes = W < R ? R : W;
 
 // One group of rows against one tile, on its way from scores to output.
@@ -23,7 +23,8 @@ struct Group {
   const uint8_t* v = nullptr;
   int row = 0;                               // first row within the work item
   int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kChunk
-  bool is_float = false, live = false;
+  bool is_float = false;                     // scores are floats, whatever the product yields
+  bool as_bytes = false;                     // P comes from integer scores (bytes_avx512.h)
 };
 
 template <class Dot>
@@ -95,21 +96,21 @@ static inline void finish_chunk(Acc (&acc)[R][NV], Group& g, int c, bool first, 
 }
 
 template <class Dot, class Finish>
-static void scores(const typename Dot::Element* q, const typename Dot::Element* k, int steps, int tile,
-                   const int32_t* start, Group& g, const Finish& finish) {
+[[gnu::noinline]] static void scores(const typename Dot::Element* q, const typename Dot::Element* k, int steps, const int32_t* start,
+                   Group& g, const Finish& finish) {
   for (int c = g.k0; c < g.k1; c += kChunk) {
     typename Dot::Acc acc[R][NV];
     start_sums<Dot>(acc, start);
-    const typename Dot::Element* kp = k + c * Dot::g;
+    const typename Dot::Element* kp = k + (int64_t)c * steps * Dot::g;
     const typename Dot::Element* qp = q;
-    for (int s = 0; s < steps; ++s, kp += tile * Dot::g, qp += R * Dot::g) step<Dot>(acc, kp, qp);
+    for (int s = 0; s < steps; ++s, kp += kChunk * Dot::g, qp += R * Dot::g) step<Dot>(acc, kp, qp);
     finish_chunk(acc, g, c, c == g.k0, finish);
   }
 }
 
 // P of one group, row by row. `One` writes one vector of P and returns it for the sum.
 template <class One, bool is_float>
-static void exponentials(Group& g, typename One::Element* p) {
+[[gnu::noinline]] static void exponentials(Group& g, typename One::Element* p) {
   for (int r = 0; r < R; ++r) {
     F a = set1(g.a[r]), b = set1(g.b[r]), sum = zero();
     for (int c = g.k0; c < g.k1; c += W) {
@@ -125,8 +126,8 @@ static void exponentials(Group& g, typename One::Element* p) {
 // Both at once: the scores of `cur` and the exponentials of `prev`, vectors per row fixed at compile time.
 // A chunk of scores takes `steps` steps and brings R·NV exponentials with it, spread evenly.
 template <class Dot, class One, bool is_float, int vectors, int steps_per_exp, class Finish>
-static void scores_and_exponentials(const typename Dot::Element* q, const typename Dot::Element* k, int steps,
-                                    int tile, const int32_t* start, Group& cur, Group& prev,
+[[gnu::noinline]] static void scores_and_exponentials(const typename Dot::Element* q, const typename Dot::Element* k, int steps,
+                                    const int32_t* start, Group& cur, Group& prev,
                                     typename One::Element* p, const Finish& finish) {
   constexpr int per_chunk = R * NV;
   constexpr int rows_per_chunk = per_chunk / vectors;
@@ -134,7 +135,7 @@ static void scores_and_exponentials(const typename Dot::Element* q, const typena
   for (int ch = 0; ch < vectors / NV; ++ch, c += kChunk) {
     typename Dot::Acc acc[R][NV];
     start_sums<Dot>(acc, start);
-    const typename Dot::Element* kp = k + c * Dot::g;
+    const typename Dot::Element* kp = k + (int64_t)c * steps * Dot::g;
     const typename Dot::Element* qp = q;
     for (int rr = 0; rr < rows_per_chunk; ++rr) {
       const int r = ch * rows_per_chunk + rr;
@@ -147,12 +148,12 @@ static void scores_and_exponentials(const typename Dot::Element* q, const typena
         if constexpr (is_float) s = load(src + e * W);
         else s = to_float(loadi((const int32_t*)src + e * W));
 #pragma GCC unroll 4
-        for (int i = 0; i < steps_per_exp; ++i, kp += tile * Dot::g, qp += R * Dot::g) step<Dot>(acc, kp, qp);
+        for (int i = 0; i < steps_per_exp; ++i, kp += kChunk * Dot::g, qp += R * Dot::g) step<Dot>(acc, kp, qp);
         sum = add(sum, One::write(fma(s, set1(prev.a[r]), set1(prev.b[r])), dst + e * W));
       }
       store(prev.row_sum + r * W, sum);
     }
-    for (int s = per_chunk * steps_per_exp; s < steps; ++s, kp += tile * Dot::g, qp += R * Dot::g)
+    for (int s = per_chunk * steps_per_exp; s < steps; ++s, kp += kChunk * Dot::g, qp += R * Dot::g)
       step<Dot>(acc, kp, qp);
     finish_chunk(acc, cur, c, ch == 0, finish);
   }
@@ -171,18 +172,18 @@ static inline F round_chain(F x) {
 // carry: O itself is the accumulator of the narrow sum (single-level accumulation).
 template <class Dot, int NC, Chain chain, bool carry>
 static inline void weigh_columns(const Group& g, const typename Dot::Element* p, const typename Dot::Element* v,
-                                 int Dvp, int chain_keys, int col, float* o, int o_stride) {
+                                 int chain_keys, float* o, int o_stride) {
   typename Dot::Acc acc[R][NC];
   for (int r = 0; r < R; ++r)
     for (int n = 0; n < NC; ++n) {
-      if constexpr (carry) acc[r][n] = mul(load(o + r * o_stride + col + n * W), set1(g.alpha[r]));
+      if constexpr (carry) acc[r][n] = mul(load(o + r * o_stride + n * W), set1(g.alpha[r]));
       else acc[r][n] = Dot::zero_acc();
     }
-  const typename Dot::Element* vp = v + (int64_t)(g.k0 / Dot::g) * Dvp * Dot::g + col * Dot::g;
+  const typename Dot::Element* vp = v + g.k0 * NC * W;
   for (int key = g.k0; key < g.k1;) {
     int stop = g.k1;
     if constexpr (chain != Chain::none) stop = least(g.k1, (key / chain_keys + 1) * chain_keys);
-    for (; key < stop; key += Dot::g, vp += Dvp * Dot::g) {
+    for (; key < stop; key += Dot::g, vp += NC * W * Dot::g) {
       decltype(Dot::load_b(vp)) vv[NC];
       for (int n = 0; n < NC; ++n) vv[n] = Dot::load_b(vp + n * W * Dot::g);
       for (int r = 0; r < R; ++r) {
@@ -194,22 +195,25 @@ static inline void weigh_columns(const Group& g, const typename Dot::Element* p,
       for (int r = 0; r < R; ++r)
         for (int n = 0; n < NC; ++n) acc[r][n] = round_chain<chain>(acc[r][n]);
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
     for (int n = 0; n < NC; ++n) {
-      float* at = o + r * o_stride + col + n * W;
+      float* at = o + r * o_stride + n * W;
       if constexpr (carry) store(at, acc[r][n]);
       else store(at, fma(Dot::as_float(acc[r][n]), set1(g.f_out[r]), mul(load(at), set1(g.alpha[r]))));
     }
 }
 
 template <class Dot, Chain chain, bool carry>
-static void weigh(const Group& g, const typename Dot::Element* p, int Dvp, int chain_keys, float* o, int o_stride) {
+[[gnu::noinline]] static void weigh(const Group& g, const typename Dot::Element* p, int tile, int Dvp, int chain_keys, float* o,
+                  int o_stride) {
   const auto* v = (const typename Dot::Element*)g.v;
   int col = 0;
   for (; col + NV * W <= Dvp; col += NV * W)
-    weigh_columns<Dot, NV, chain, carry>(g, p, v, Dvp, chain_keys, col, o, o_stride);
+    weigh_columns<Dot, NV, chain, carry>(g, p, v + (int64_t)col * tile, chain_keys, o + col, o_stride);
   for (; col < Dvp; col += W)
-    weigh_columns<Dot, 1, chain, carry>(g, p, v, Dvp, chain_keys, col, o, o_stride);
+    weigh_columns<Dot, 1, chain, carry>(g, p, v + (int64_t)col * tile, chain_keys, o + col, o_stride);
   for (int r = 0; r < R; ++r) {
     float* l = o + r * o_stride + Dvp;
     store(l, fma(load(g.row_sum + r * W), set1(g.f_sum[r]), mul(load(l), set1(g.alpha[r]))));

@@ -69,9 +69,42 @@ static inline F scale_floor(F p, F x) { return _mm512_scalef_ps(p, x); }
 
 constexpr bool kFuse = true;   // 32 registers hold the sums of one group and the exponentials of another
 
-static inline float max_of(const float* p, bool is_int) {
-  return is_int ? (float)_mm512_reduce_max_epi32(_mm512_load_si512(p)) : _mm512_reduce_max_ps(_mm512_load_ps(p));
+#define FOVEATE_BYTES 1         // bytes_avx512.h serves int8
+
+// A mask of the lanes below n.
+static inline uint32_t first_lanes(int64_t n) { return n >= W ? 0xffffu : n <= 0 ? 0u : (1u << n) - 1; }
+
+// Largest lane of each of R rows of vectors.
+static inline void row_maxima(const float* lanes, bool is_int, float* top) {
+  if (is_int) {
+    __m256i y[8];
+    for (int r = 0; r < 8; ++r) {
+      const I x = _mm512_load_si512(lanes + r * 16);
+      y[r] = _mm256_max_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+    }
+    for (int r = 0; r < 8; r += 2)   // pairs of rows, then fours, then all: each step halves the lanes per row
+      y[r] = _mm256_max_epi32(_mm256_unpacklo_epi32(y[r], y[r + 1]), _mm256_unpackhi_epi32(y[r], y[r + 1]));
+    for (int r = 0; r < 8; r += 4)
+      y[r] = _mm256_max_epi32(_mm256_unpacklo_epi64(y[r], y[r + 2]), _mm256_unpackhi_epi64(y[r], y[r + 2]));
+    const __m256i all = _mm256_max_epi32(_mm256_permute2x128_si256(y[0], y[4], 0x20),
+                                         _mm256_permute2x128_si256(y[0], y[4], 0x31));
+    _mm256_store_ps(top, _mm256_cvtepi32_ps(all));
+    return;
+  }
+  __m256 y[8];
+  for (int r = 0; r < 8; ++r) {
+    const F x = _mm512_load_ps(lanes + r * 16);
+    y[r] = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  }
+  for (int r = 0; r < 8; r += 2)
+    y[r] = _mm256_max_ps(_mm256_unpacklo_ps(y[r], y[r + 1]), _mm256_unpackhi_ps(y[r], y[r + 1]));
+  for (int r = 0; r < 8; r += 4)
+    y[r] = _mm256_max_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))),
+                         _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))));
+  _mm256_store_ps(top, _mm256_max_ps(_mm256_permute2f128_ps(y[0], y[4], 0x20),
+                                     _mm256_permute2f128_ps(y[0], y[4], 0x31)));
 }
+static inline void store_rows(float* p, F x) { _mm256_storeu_ps(p, _mm512_castps512_ps256(x)); }
 
 // Dot products. i8: sums of four u8 × s8; bf16: sums of two products; f32: one product.
 struct DotI8 {

@@ -48,5 +48,7 @@ class Int8(Precision):
             v=Integer(8, "channel+tile"),
             smooth_k=self.smooth_k,
             smooth_v=self.smooth_v,
-            tile=128,
+            denominator="quantized",
+            # a tile of K and V should stay in a 32 KB first-level cache beside the scores
+            tile=128 if head_dim <= 64 else 64,
         )

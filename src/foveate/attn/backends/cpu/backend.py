@@ -149,8 +149,9 @@ def limits(bands: tuple[Band | None, ...], heads: int) -> tuple[Tensor, Tensor, 
 
 def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
     """Why the kernels cannot compute these numbers, or None."""
-    if recipe.denominator != "exact":
-        return 'needs denominator="exact"'
+    by_tile = isinstance(recipe.p, Unsigned) and recipe.p.max == "tile"
+    if recipe.denominator != ("quantized" if by_tile else "exact"):
+        return f'has no denominator="{recipe.denominator}" for P in {recipe.p}'
     if recipe.tile not in (64, 128):
         return f"needs tiles of 64 or 128 keys, not {recipe.tile}"
     if recipe.block_q != 128 or recipe.warp_q not in (16, 32):
