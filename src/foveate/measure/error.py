@@ -35,15 +35,18 @@ def errors(out: Tensor, reference: Tensor) -> Errors:
 
 
 def cosine(out: Tensor, reference: Tensor) -> float:
-    """Σ O·R / (√ΣO² · √ΣR²); 1 if both are zero."""
+    """Σ O·R / (√ΣO² · √ΣR²); 1 if both are zero, 0 if one is."""
     a, b = _pair(out, reference)
-    return _ratio(a @ b, a.norm() * b.norm(), 1.0)
+    sizes = a.norm(), b.norm()
+    if 0 in sizes:
+        return float(sizes[0] == sizes[1])
+    return ((a / sizes[0]) @ (b / sizes[1])).item()
 
 
 def relative_l1(out: Tensor, reference: Tensor) -> float:
-    """Σ |O − R| / Σ |R|; 0 if both are zero."""
+    """Σ |O − R| / Σ |R|; 0 if both are zero, infinite if only R is."""
     a, b = _pair(out, reference)
-    return _ratio((a - b).abs().sum(), b.abs().sum(), 0.0)
+    return _ratio((a - b).abs().sum(), b.abs().sum())
 
 
 def rmse(out: Tensor, reference: Tensor) -> float:
@@ -53,9 +56,9 @@ def rmse(out: Tensor, reference: Tensor) -> float:
 
 
 def relative_l2(out: Tensor, reference: Tensor) -> float:
-    """‖O − R‖₂ / ‖R‖₂; 0 if both are zero."""
+    """‖O − R‖₂ / ‖R‖₂; 0 if both are zero, infinite if only R is."""
     a, b = _pair(out, reference)
-    return _ratio((a - b).norm(), b.norm(), 0.0)
+    return _ratio((a - b).norm(), b.norm())
 
 
 def _pair(out: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +70,7 @@ def _pair(out: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _ratio(above: Tensor, below: Tensor, at_zero: float) -> float:
+def _ratio(above: Tensor, below: Tensor) -> float:
     if below == 0:
-        return at_zero if above == 0 else (torch.inf if at_zero == 0 else 0.0)
+        return 0.0 if above == 0 else torch.inf
     return (above / below).item()
