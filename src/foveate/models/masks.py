@@ -138,7 +138,8 @@ def make_mask(
         )
     padding = _padding(attention_mask, kv_offset, filled, kv_length)
     window = local_size if plain == "window" else None
-    if padding is None and window is None and filled == kv_length:
+    skip = allow_is_causal_skip if causal else allow_is_bidirectional_skip
+    if skip and padding is None and window is None and filled == kv_length:
         return None
     return RuleMask(
         (batch_size, 1, q_length, kv_length),
@@ -154,10 +155,12 @@ def _rule(
     rule: Callable, local_size: int | None, kv_length: int, kwargs: dict, allowed: bool
 ) -> str | None:
     """ "causal", "window", or None if the rule is anything else."""
+    if local_size is None:
+        # this very function: nothing was joined to it, so it is plain even where transformers wants
+        # a mask (static caches while decoding); a RuleMask is one
+        return "causal" if rule is hf.causal_mask_function else None
     if not allowed or kwargs.get("use_vmap"):
         return None
-    if local_size is None:
-        return "causal" if rule is hf.causal_mask_function else None
     # windows and chunks are closures that cannot be told apart by name, so ask the rule about the
     # three keys where the two differ: a query at 2·size + 1 sees size + 2 in a window, not in chunks
     far = 2 * local_size + 1

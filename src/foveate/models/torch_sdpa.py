@@ -9,6 +9,7 @@ otherwise keys that no query sees are cut off (Lk > Lq) or the rule becomes a ma
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+
+_TORCHS = F.scaled_dot_product_attention
+_active = threading.local()  # .blocks: the blocks of this thread, innermost last
+_lock = threading.Lock()
+_open_blocks = 0
 
 
 @contextmanager
@@ -42,26 +49,54 @@ def sdpa(
     Raises:
         ValueError: Inside the block, a call uses dropout, gradients or shapes that cannot be served.
     """
-    with _Serve(dict(select=select, precision=precision, backend=backend), strict):
-        yield
+    block = _Block({"select": select, "precision": precision, "backend": backend}, strict)
+    blocks = _active.__dict__.setdefault("blocks", [])
+    blocks.append(block)
+    _patch(1)
+    try:
+        with _Mode(block):
+            yield
+    finally:
+        _patch(-1)
+        blocks.remove(block)
 
 
-class _Serve(TorchFunctionMode):
-    def __init__(self, choice: dict[str, Any], strict: bool) -> None:
+def _patch(step: int) -> None:
+    """Replace torch's function while any thread has a block open.
+
+    The mode below sees calls by any name, but not those from inside torch's own functions (such as
+    multi_head_attention_forward); those find this replacement.
+    """
+    global _open_blocks
+    with _lock:
+        _open_blocks += step
+        F.scaled_dot_product_attention = _replacement if _open_blocks else _TORCHS
+
+
+def _replacement(*args: Any, **kwargs: Any) -> Tensor:
+    """torch's function, or the innermost block of this thread."""
+    blocks = getattr(_active, "blocks", None)
+    return blocks[-1].serve(*args, **kwargs) if blocks else _TORCHS(*args, **kwargs)
+
+
+class _Mode(TorchFunctionMode):
+    def __init__(self, block: _Block) -> None:
         super().__init__()
-        self.choice, self.strict, self.told = choice, strict, set()
+        self.block = block
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        return self.serve(func, *args, **kwargs)
+        serve = self.block.serve if func is _TORCHS else func
+        return serve(*args, **(kwargs or {}))
+
+
+class _Block:
+    def __init__(self, choice: dict[str, Any], strict: bool) -> None:
+        self.choice, self.strict, self.told = choice, strict, set()
 
     def serve(
         self,
-        original: Callable,
         query: Tensor,
         key: Tensor,
         value: Tensor,
@@ -81,16 +116,17 @@ class _Serve(TorchFunctionMode):
             if reason not in self.told:
                 self.told.add(reason)
                 warnings.warn(f"left to torch: {reason}", stacklevel=4)
-            return original(
-                query,
-                key,
-                value,
-                attn_mask,
-                dropout_p,
-                is_causal,
-                scale=scale,
-                enable_gqa=enable_gqa,
-            )
+            with torch._C.DisableTorchFunction():
+                return _TORCHS(
+                    query,
+                    key,
+                    value,
+                    attn_mask,
+                    dropout_p,
+                    is_causal,
+                    scale=scale,
+                    enable_gqa=enable_gqa,
+                )
         return _attend(query, key, value, attn_mask, is_causal, scale, self.choice)
 
 

@@ -34,7 +34,7 @@ def tradeoff(rows: list[dict[str, Any]]) -> str:
         parts.append(_text(x(tick), height - bottom + 16, f"{tick:g}×", "tick", "middle"))
     for tick in _ticks(y_low, y_high, y_step):
         parts.append(_line(left, y(tick), WIDTH - right, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(_text(left - 7, y(tick) + 4, f"{tick:+g}".replace("-", "−"), "tick", "end"))
+        parts.append(_text(left - 7, y(tick) + 4, f"{tick:+g}".replace("-", "−") if tick else "0", "tick", "end"))
     parts.append(
         _text(WIDTH - right, height - 6, "whole-model speed-up over torch SDPA →", "axis", "end")
     )

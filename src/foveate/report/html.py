@@ -132,7 +132,7 @@ def _row(row: dict[str, Any], longest: float, best: bool) -> str:
         percent(row["agreement"]),
         mebibytes(row["memory"]),
     ]
-    bar = f'<i style="width:{row["median"] / longest * 100:.1f}%"></i>'
+    bar = f'<i style="--share:{row["median"] / longest:.3f}"></i>'
     return (
         f'<tr class="{kind}">{first}<td class=bars><div>{bar}<span>{seconds(row["median"])}</span></div>'
         + "".join(f"<td>{escape(cell)}" for cell in cells)
