@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import foveate
-from foveate import BlockLayout, Int8, Native, Plan, Sage2, TopK, Window, attention, plan
+from foveate import Band, BlockLayout, Int8, Native, Plan, Sage2, TopK, Window, attention, plan
 from foveate.attn import backends
 from foveate.attn.backends import backend_named
 from foveate.attn.precision import precision_named
@@ -156,6 +156,26 @@ def test_refresh_makes_plans_anew():
     first = plan(*qkv())
     backends.refresh()
     assert plan(*qkv()) is not first
+
+
+@pytest.mark.parametrize("block", [(5, 7), (1, 1), (24, 100)], ids=str)
+def test_auto_serves_layouts_of_any_block_size(block):
+    q, k, v = qkv(length=50, k_length=300)
+    grid = [-(-length // size) for length, size in zip((50, 300), block, strict=True)]
+    layout = BlockLayout.from_dense(torch.rand(1, 1, *grid) > 0.5, block, (50, 300))
+    out = attention(q, k, v, select=layout, causal=True)
+    expected = attention(q, k, v, select=layout, causal=True, backend="reference")
+    assert (out - expected).abs().mean() <= 0.03 * expected.abs().mean()
+
+
+def test_auto_serves_a_band_in_a_layout_beside_causal():
+    q, k, v = qkv(length=50, k_length=300)
+    whole = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    for band in (Band(before=9), Band(before=9, after=-3, sink=4), Band(after=40, sink=90)):
+        layout = BlockLayout.from_dense(whole, (64, 300), (50, 300), band)
+        out = attention(q, k, v, select=layout, causal=True)
+        expected = attention(q, k, v, mask=layout.to_mask(), causal=True, backend="reference")
+        assert (out - expected).abs().mean() <= 0.03 * expected.abs().mean()
 
 
 def test_precision_names_stand_for_defaults():

@@ -65,6 +65,15 @@ def test_fake_agrees_with_the_kernel(dtype, tokens_first):
         assert ours.stride() == theirs.stride()
 
 
+def test_meta_tensors_give_meta_results():
+    q, k, v = (x.to("meta") for x in qkv(tokens_first=True))
+    out, lse = attention(q, k, v, return_lse=True)
+    assert out.is_meta
+    assert out.shape == (2, 4, 33, 40)
+    assert out.transpose(1, 2).is_contiguous()
+    assert lse.shape == (2, 4, 33)
+
+
 def test_fake_refuses_what_the_call_refuses():
     with FakeTensorMode(), pytest.raises(ValueError, match="k has 3 heads, which does not divide"):
         attention(torch.empty(1, 4, 8, 64), *[torch.empty(1, 3, 8, 64)] * 2)

@@ -146,6 +146,7 @@ def _is_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
     return (
         type(q) is type(k) is type(v) is Tensor
         and q.layout is k.layout is v.layout is torch.strided
+        and not q.is_meta
         and (mask is None or type(mask) is Tensor)
         and not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
