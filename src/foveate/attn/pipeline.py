@@ -25,7 +25,8 @@ from .precision import Int8, Native, Precision, precision_named
 from .select import Dense, Given, Selection, selection_named
 
 INT8_LEAST_KEYS = 256
-"""Below this many keys, encoding costs as much as the 8-bit products save ("auto" stays native)."""
+"""With fewer keys "auto" keeps the exact numbers: int8 takes as long as native at 64 keys and gains
+little up to here (one Zen 4 core, D 64 and 128)."""
 
 
 @dataclass(frozen=True)
