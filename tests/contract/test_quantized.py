@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from foveate import Int8, Sage, Sage2, Sage2pp, Sage3, TopK, Window, attention
-from foveate.attn.formats import Float
+from foveate.attn.formats import Float, Unsigned
 from foveate.attn.layouts.bands import band_mask
 from foveate.attn.precision import Precision
 from tests.contract.cases import SHAPES, Shape, backends, cosine, dense, relative_l1
@@ -60,7 +60,9 @@ def close_to_reference(q, k, v, backend, precision, exact, **options):
     # 3e-3: eight bits of P permit an exp2 by a short polynomial, whose error shows where P is alone
     assert apart <= 0.25 * own + 3e-3, f"{apart:.2e} from the reference, whose error is {own:.2e}"
     assert (lse.isinf() == same_lse.isinf()).all()
-    torch.testing.assert_close(lse, same_lse, rtol=1e-3, atol=5e-3)
+    # a sum of 8-bit codes misses every p that is rounded to 0
+    atol = 3e-2 if isinstance(precision.recipe(q.shape[3]).p, Unsigned) else 5e-3
+    torch.testing.assert_close(lse, same_lse, rtol=1e-3, atol=atol)
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=NAMES)
