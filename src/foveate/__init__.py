@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
+__all__ = [  # without accelerate: `from foveate import *` must work with torch alone
     "BackendError",
     "Band",
     "BlockLayout",
@@ -38,7 +38,6 @@ __all__ = [
     "Sage3",
     "TopK",
     "Window",
-    "accelerate",
     "attention",
     "attention_varlen",
     "plan",
@@ -59,4 +58,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, "accelerate"})

@@ -228,9 +228,7 @@ def test_inference_mode_and_its_tensors_are_served():
 
 def test_public_names_are_all_there():
     for name in foveate.__all__:
-        if name == "accelerate":
-            continue  # needs more than torch; tests/models looks after it
         assert getattr(foveate, name) is not None
-    assert set(foveate.__all__) <= set(dir(foveate))
+    assert {*foveate.__all__, "accelerate"} <= set(dir(foveate))
     with pytest.raises(AttributeError, match="has no attribute 'attend'"):
         foveate.attend  # noqa: B018 - reading it is the test

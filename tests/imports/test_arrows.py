@@ -87,12 +87,19 @@ import sys
 for name in {BLOCKED.split()!r}:
     sys.modules[name] = None          # an import of it raises ImportError
 import torch, foveate
+from foveate import *
 q = torch.randn(1, 2, 40, 64)
 out = foveate.attention(q, q, q, causal=True)
 assert out.isfinite().all() and out.shape == q.shape
 print(foveate.plan(q, q, q).explain())
+try:
+    foveate.accelerate
+except ModuleNotFoundError as error:
+    print(error)
 """
-    assert "backend" in run_cold(code)
+    printed = run_cold(code)
+    assert "backend" in printed
+    assert 'needs transformers, which is not installed; pip install "foveate[models]"' in printed
 
 
 def test_import_is_light():
