@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -52,13 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the report."""
     ways = _check(args)
+    from ..models.assets import MissingAsset
+
     with _Bar(quiet=args.json) as bar:
         try:
             record = measure(args, ways, bar.start, bar.tick)
-        except (ModuleNotFoundError, RuntimeError, ValueError) as error:
-            if _is_ours(error):
-                raise BadInput(str(error)) from None
-            raise
+        except MissingAsset as error:
+            raise BadInput(str(error)) from None
     if args.out:
         from ..report import write
 
@@ -137,7 +138,10 @@ def measure(
 def _check(args: argparse.Namespace) -> list[Way]:
     """The ways asked for; everything that can be wrong is found before the model is loaded."""
     try:
+        import rich  # noqa: F401  the table and the progress bar
+
         from ..measure.comparison import Way
+        from ..models import assets
         from ..models.transformers import register
     except ModuleNotFoundError as error:
         if error.name not in ("transformers", "rich"):
@@ -164,7 +168,8 @@ def _check(args: argparse.Namespace) -> list[Way]:
     try:
         for way in [*ways, Way("", f"foveate:{args.precision}")]:
             register(way.name)
-    except (ValueError, TypeError) as error:
+        assets.locate(args.model)
+    except (ValueError, TypeError, assets.MissingAsset) as error:
         raise BadInput(str(error)) from None
     return ways
 
@@ -239,13 +244,6 @@ def _ask(
     }
 
 
-def _is_ours(error: Exception) -> bool:
-    """A model or package that is missing, or a name nobody knows: bad input, not a bug."""
-    from ..models.assets import MissingAsset
-
-    return isinstance(error, (MissingAsset, ModuleNotFoundError)) or "unknown model" in str(error)
-
-
 def _show(record: dict[str, Any], out: str) -> None:
     from rich.console import Console
 
@@ -271,7 +269,7 @@ class _Bar:
     """A progress bar of rich on stderr; nothing when quiet."""
 
     def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+        self.quiet = quiet or not sys.stderr.isatty()
 
     def __enter__(self) -> _Bar:
         if not self.quiet:

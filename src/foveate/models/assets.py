@@ -88,15 +88,15 @@ def source(asset: Asset) -> Path:
     raise MissingAsset(f"the model {asset.name} is not installed; {asset.pip}")
 
 
-def folder(name: str = "smollm2-135m") -> Path:
-    """The folder of a model in safetensors, converted on first use (half a minute).
+def locate(name: str = "smollm2-135m") -> Path:
+    """Where a model is now: its converted folder, or the file in its package that will be converted.
 
     Args:
         name: A key of `MODELS`, or a path to a folder that transformers can load.
 
     Raises:
         ValueError: No model has this name and no such folder exists.
-        MissingAsset: The model's package is not installed, or its file is damaged.
+        MissingAsset: The model's package is not installed.
     """
     if name not in MODELS:
         path = Path(name).expanduser()
@@ -105,11 +105,28 @@ def folder(name: str = "smollm2-135m") -> Path:
         raise ValueError(
             f'unknown model "{name}"; models are {", ".join(MODELS)}, or a folder with config.json'
         )
-    asset = MODELS[name]
-    ready = cache_folder() / "models" / f"{name}-{asset.sha256[:12]}"
-    if not (ready / "done.json").exists():
-        _convert(asset, source(asset), ready)
-    return ready
+    ready = _ready(MODELS[name])
+    return ready if (ready / "done.json").exists() else source(MODELS[name])
+
+
+def folder(name: str = "smollm2-135m") -> Path:
+    """The folder of a model in safetensors, converted on first use (half a minute).
+
+    Args:
+        name: As in `locate`.
+
+    Raises:
+        ValueError, MissingAsset: As in `locate`; MissingAsset also for a damaged file.
+    """
+    path = locate(name)
+    if path.is_dir():
+        return path
+    _convert(MODELS[name], path, _ready(MODELS[name]))
+    return _ready(MODELS[name])
+
+
+def _ready(asset: Asset) -> Path:
+    return cache_folder() / "models" / f"{asset.name}-{asset.sha256[:12]}"
 
 
 def load(name: str = "smollm2-135m", dtype: torch.dtype = torch.bfloat16) -> tuple[Any, Any]:

@@ -34,7 +34,15 @@ def tradeoff(rows: list[dict[str, Any]]) -> str:
         parts.append(_text(x(tick), height - bottom + 16, f"{tick:g}×", "tick", "middle"))
     for tick in _ticks(y_low, y_high, y_step):
         parts.append(_line(left, y(tick), WIDTH - right, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(_text(left - 7, y(tick) + 4, f"{tick:+g}".replace("-", "−") if tick else "0", "tick", "end"))
+        parts.append(
+            _text(
+                left - 7,
+                y(tick) + 4,
+                f"{tick:+g}".replace("-", "−") if tick else "0",
+                "tick",
+                "end",
+            )
+        )
     parts.append(
         _text(WIDTH - right, height - 6, "whole-model speed-up over torch SDPA →", "axis", "end")
     )
@@ -87,7 +95,7 @@ def heatmap(picture: dict[str, Any], levels: int = 9) -> str:
     for row, line in enumerate(mass):
         for column, value in enumerate(line[: row + 1]):
             # steps of a factor of about 1.8: attention spans orders of magnitude
-            level = levels + math.floor(math.log(max(value, 1e-9)) / math.log(1.8) + 1.2)
+            level = levels + math.floor(math.log(max(value, 1e-9)) / math.log(1.8) + 0.01)
             if level > 0:
                 shapes[min(level, levels) - 1].append(f"M{column} {row}h1v1h-1z")
     side, height = size * cells, top + size * cells + 40
