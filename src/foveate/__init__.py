@@ -20,7 +20,7 @@ from .errors import BackendError
 
 if TYPE_CHECKING:
     from .attn.packed import PackedKV
-    from .models import accelerate
+    from .models import accelerate as accelerate
 
 __version__ = "0.1.0"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from typing import ClassVar
 
 import pytest
 import torch
@@ -72,6 +73,40 @@ def test_meta_tensors_give_meta_results():
     assert out.shape == (2, 4, 33, 40)
     assert out.transpose(1, 2).is_contiguous()
     assert lse.shape == (2, 4, 33)
+
+
+class Marked(torch.Tensor):
+    """A subclass without meaning of its own."""
+
+
+@pytest.mark.parametrize("kind", [torch.nn.Parameter, lambda x: x.as_subclass(Marked)])
+def test_other_kinds_of_tensors_are_served(kind):
+    # once, these went through the operator into the public call and back, without end
+    q, k, v = qkv()
+    with torch.no_grad():
+        out = attention(kind(q), kind(k), kind(v), causal=True)
+        assert torch.equal(out, attention(q, k, v, causal=True))
+        packed = [kind(x[0].transpose(0, 1)) for x in (q, k, v)]
+        cu_q, cu_k = torch.tensor([0, 33]), torch.tensor([0, 65])
+        alone = attention(q[:1], k[:1], v[:1])[0].transpose(0, 1)
+        torch.testing.assert_close(torch.Tensor(attention_varlen(*packed, cu_q, cu_k)), alone)
+
+
+def test_modes_see_the_operator():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Listener(TorchDispatchMode):
+        heard: ClassVar[list] = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.heard.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    q, k, v = qkv()
+    with Listener(), Listener():
+        out = attention(q, k, v)
+    assert Listener.heard.count("foveate.attention.default") == 2
+    assert torch.equal(out, attention(q, k, v))
 
 
 def test_fake_refuses_what_the_call_refuses():

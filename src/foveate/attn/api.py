@@ -66,12 +66,17 @@ def attention(
         return ops.call(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
     if torch.is_grad_enabled():
         check.check_no_grad(q=q, k=k, v=v, mask=mask)
+    out, lse = attend(q, k, v, select, precision, causal, scale, mask, backend)
+    return (out, lse) if return_lse else out
+
+
+def attend(q, k, v, select, precision, causal, scale, mask, backend) -> tuple[Tensor, Tensor]:
+    """`attention` past the operators: plan and run, out and lse. The operator's kernel is this."""
     layout = None
     if isinstance(select, BlockLayout):
         layout, select = select, select.outline
     decided = _decide(q, k, v, select, precision, causal, scale, mask, backend, layout)
-    out, lse = decided.attend(q, k, v, mask, layout)
-    return (out, lse) if return_lse else out
+    return decided.attend(q, k, v, mask, layout)
 
 
 def plan(

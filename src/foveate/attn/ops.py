@@ -1,8 +1,8 @@
 """torch.library operators: the border that torch.compile sees.
 
     foveate::attention(q, k, v, mask?, counts?, indices?, choice, causal, scale?) -> (out, lse)
-    foveate::attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale?) -> (out,
-    lse)
+    foveate::attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale?)
+        -> (out, lse)
 
 `choice` spells select, precision and backend as text, because a schema knows no dataclasses;
 `spelling.py` writes and reads it. Fakes and kernels agree on shapes, dtypes and strides.
@@ -19,7 +19,8 @@ from .spelling import Blocks, read_choice, spell_choice
 
 _LIB = torch.library.Library("foveate", "DEF")
 # kernels take the strides they are given: the compiler must not change them between trace and run
-_TAGS = (torch.Tag.needs_exact_strides,)
+# (the exact tag came with torch 2.7; before, the order of strides was kept)
+_TAGS = (getattr(torch.Tag, "needs_exact_strides", torch.Tag.needs_fixed_stride_order),)
 _LIB.define(
     "attention(Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? counts, Tensor? indices, "
     "str choice, bool causal, float? scale) -> (Tensor, Tensor)",
@@ -64,24 +65,13 @@ def call_varlen(
 
 @torch.library.impl(_LIB, "attention", "CompositeExplicitAutograd")
 def _attention(q, k, v, mask, counts, indices, choice, causal, scale):
-    from .api import attention
+    from .api import attend
 
     select, precision, backend = read_choice(choice)
     if isinstance(select, Blocks):
         select = BlockLayout(counts, indices, select.block, select.lengths, select.band)
     with torch.no_grad():
-        return attention(
-            q,
-            k,
-            v,
-            select=select,
-            precision=precision,
-            causal=causal,
-            scale=scale,
-            mask=mask,
-            return_lse=True,
-            backend=backend,
-        )
+        return attend(q, k, v, select, precision, causal, scale, mask, backend)
 
 
 @torch.library.register_fake("foveate::attention", lib=_LIB)

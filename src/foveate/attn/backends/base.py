@@ -1,7 +1,7 @@
 """What a backend is: encode, then attend. Selections and precisions never import one.
 
-The one thing to know: a backend reads a `Recipe` and a `BlockLayout`, never the names of systems, so any
-selection works with any precision. A backend that cannot run a request says why, in one line.
+The one thing to know: a backend reads a `Recipe` and a `BlockLayout`, never the names of systems, so
+any selection works with any precision. A backend that cannot run a request says why, in one line.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ class Backend(Protocol):
         """None if this backend can run the request, else the reason, e.g. "needs AVX2"."""
 
     def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Any:
-        """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` in the recipe's formats."""
+        """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` as the recipe says."""
 
     def attend(
         self, operands: Any, request: Request, layout: BlockLayout | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Online softmax over the visited blocks: out `[B, Hq, Lq, Dv]` in q's dtype, lse float32 `[B, Hq, Lq]`.
+        """Online softmax over the visited blocks.
 
-        `layout` None visits everything that `request.band` allows; the layout's own band holds as well.
+        `layout` None visits everything that `request.band` allows; the layout's own band holds as
+        well. Returns out `[B, Hq, Lq, Dv]` in q's dtype and lse float32 `[B, Hq, Lq]`.
         """
