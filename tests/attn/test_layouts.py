@@ -12,6 +12,7 @@ from torch.nn.attention.flex_attention import create_block_mask, create_mask, fl
 from foveate import Band, BlockLayout, attention
 from foveate.attn.layouts import band_layout, new_output
 from foveate.attn.layouts.bands import band_mask
+from foveate.attn.layouts.windows import band_density
 
 BANDS = [
     Band(),
@@ -43,6 +44,7 @@ def test_band_layout_visits_all_that_is_visible_and_no_block_in_vain(band):
         index = pairs.expand(-1, heads, -1, -1).nonzero().T
         needed[0, index[1], index[2] // block[0], index[3] // block[1]] = 1
         assert torch.equal(layout.to_dense(), needed.bool()), (lengths, block)
+        assert band_density(band, lengths, block) == pytest.approx(layout.density())
 
 
 def test_band_layout_of_a_long_window_never_lists_pairs():

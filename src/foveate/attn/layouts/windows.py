@@ -36,19 +36,32 @@ def band_layout(
         A layout with counts `[1, H or 1, nQ]`.
     """
     with torch.inference_mode(False):  # a cached tensor must be usable in every later mode
-        sink_end, first, last = band_ranges(band, lengths, block[0], device)
-        bk = block[1]
-        nk = -(-lengths[1] // bk)
-        last_block = (last + bk - 1).div(bk, rounding_mode="floor")  # one past the last block
-        first_block = first.div(bk, rounding_mode="floor").where(first < last, last_block)
-        sinks = (sink_end + bk - 1).div(bk, rounding_mode="floor").minimum(first_block)
-        counts = sinks + last_block - first_block
+        sinks, first, last = _block_spans(band, lengths, block, device)
+        nk = -(-lengths[1] // block[1])
         slot = torch.arange(nk, device=device)  # [nK]
-        jump = (first_block - sinks).unsqueeze(-1)
-        indices = torch.where(slot < sinks.unsqueeze(-1), slot, slot + jump).clamp_(
-            max=max(nk - 1, 0)
-        )
+        jump = (first - sinks).unsqueeze(-1)
+        indices = torch.where(slot < sinks.unsqueeze(-1), slot, slot + jump)
+        indices = indices.clamp_(max=max(nk - 1, 0))
+        counts = sinks + last - first
         return BlockLayout(counts[None].int(), indices[None].int(), block, lengths, band)
+
+
+def band_density(band: Band, lengths: tuple[int, int], block: tuple[int, int]) -> float:
+    """`band_layout(…).density()` without its table of indices: linear in Lq / bq."""
+    sinks, first, last = _block_spans(band, lengths, block, None)
+    blocks = sinks.numel() * -(-lengths[1] // block[1])
+    return float((sinks + last - first).sum()) / blocks if blocks else 0.0
+
+
+def _block_spans(
+    band: Band, lengths: tuple[int, int], block: tuple[int, int], device: torch.device | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`band_ranges` in blocks of keys: [0, sinks) and [first, last), without overlap."""
+    sink_end, first, last = band_ranges(band, lengths, block[0], device)
+    last_block = (last + block[1] - 1).div(block[1], rounding_mode="floor")
+    first_block = first.div(block[1], rounding_mode="floor").where(first < last, last_block)
+    sinks = (sink_end + block[1] - 1).div(block[1], rounding_mode="floor").minimum(first_block)
+    return sinks, first_block, last_block
 
 
 def band_ranges(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from ..layouts.blocks import Band, BlockLayout, Outline
-from ..layouts.windows import band_layout
+from ..layouts.windows import band_density
 from .base import Selection
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ class Dense(Selection):
     def density(self, request: Request) -> float | None:
         if request.band is None:
             return 1.0
-        return band_layout(
-            request.band, (request.q_length, request.k_length), _COUNTED_IN
-        ).density()
+        return band_density(request.band, (request.q_length, request.k_length), _COUNTED_IN)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from torch import Tensor
 
 from ..layouts.blocks import Band, BlockLayout
-from ..layouts.windows import band_layout
+from ..layouts.windows import band_density, band_layout
 from .base import Selection, check_block
 
 if TYPE_CHECKING:
@@ -64,13 +63,13 @@ class Window(Selection):
         return self.block, self.band(causal)
 
     def density(self, request: Request) -> float | None:
-        return self._blocks(request, None).density()
+        return band_density(*self._sizes(request))
 
     def layout(
         self, q: Tensor, k: Tensor, request: Request, kernels: Backend
     ) -> BlockLayout | None:
-        return self._blocks(request, q.device)
+        return band_layout(*self._sizes(request), q.device)
 
-    def _blocks(self, request: Request, device: torch.device | None) -> BlockLayout:
+    def _sizes(self, request: Request) -> tuple[Band, tuple[int, int], tuple[int, int]]:
         band = self.band(causal=request.band is not None and request.band.after == 0)
-        return band_layout(band, (request.q_length, request.k_length), self.block, device)
+        return band, (request.q_length, request.k_length), self.block
