@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason='pip install "foveate[models]"')
 if shutil.which("g++") is None and shutil.which("clang++") is None:
     pytest.skip("torch.compile needs a C++ compiler", allow_module_level=True)
 
-from foveate.models import accelerate  # noqa: E402
+from foveate.models import accelerate
 
 
 @pytest.mark.slow

@@ -39,10 +39,9 @@ def bundled(tiny, monkeypatch):
 
 def test_demo_writes_a_report_and_json(bundled, tmp_path, capsys):
     out = tmp_path / "r.html"
-    code = main(
-        ["demo", "--tokens", "512", "--rounds", "1", "--ways", "native,window(64,4)+int8", "--json"]
-        + ["--precision", "native", "--out", str(out)]
-    )
+    ways = "native,window(64,4)+int8"
+    options = ["--tokens", "512", "--rounds", "1", "--precision", "native", "--json"]
+    code = main(["demo", *options, "--ways", ways, "--out", str(out)])
     assert code == 0
     record = json.loads(capsys.readouterr().out)
     assert [row["label"] for row in record["rows"]] == ["torch SDPA", "native", "window(64,4)+int8"]

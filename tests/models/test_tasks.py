@@ -9,11 +9,11 @@ import torch
 
 pytest.importorskip("transformers", reason='pip install "foveate[models]"')
 
-from foveate.measure import tasks  # noqa: E402
-from foveate.measure.attention_map import attention_map  # noqa: E402
-from foveate.measure.comparison import Way, compare  # noqa: E402
-from foveate.measure.memory import peak_memory, resident  # noqa: E402
-from foveate.models import transformers as _names  # noqa: E402, F401
+from foveate.measure import tasks
+from foveate.measure.attention_map import attention_map
+from foveate.measure.comparison import Way, compare
+from foveate.measure.memory import peak_memory, resident
+from foveate.models import transformers as _names  # noqa: F401
 
 
 @pytest.fixture

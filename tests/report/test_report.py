@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -85,7 +86,7 @@ def record():
 class Balanced(HTMLParser):
     """Tags that HTML wants closed are closed, in order."""
 
-    OPTIONAL = {"th", "td", "dt", "dd", "meta", "br", "circle", "line", "rect", "path"}
+    OPTIONAL = frozenset({"th", "td", "dt", "dd", "meta", "br", "circle", "line", "rect", "path"})
 
     def __init__(self):
         super().__init__()
@@ -156,7 +157,7 @@ def test_names_of_equal_dots_do_not_overlap(record):
     rows = [row(f"way {i}", f"foveate:{i}", 2.0, 2.0, 0.0, 1.0) for i in range(6)]
     root = ElementTree.fromstring(tradeoff([record["rows"][0], *rows]))
     heights = sorted(float(t.get("y")) for t in root.iter("text") if t.get("class") == "name")
-    assert all(b - a >= 12 for a, b in zip(heights[:-1], heights[1:], strict=True) if b - a > 0)
+    assert all(b - a >= 12 for a, b in itertools.pairwise(heights) if b - a > 0)
     assert len({t.text for t in root.iter("text") if t.get("class") == "name"}) == 7
 
 

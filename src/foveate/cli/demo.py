@@ -1,7 +1,7 @@
 """`foveate demo`: a real language model reads a real novel, attending in several ways.
 
-The one thing to know: everything measured goes into one record (`measure`), which `--json` prints, and
-which the table and report.html are views of.
+The one thing to know: everything measured goes into one record (`measure`), which `--json` prints,
+and which the table and report.html are views of.
 """
 
 from __future__ import annotations
@@ -209,8 +209,8 @@ def _ask(
     """Hide a number in the text and ask for it."""
     import torch
 
-    from ..models.transformers import accelerate
     from ..models.spec import parse
+    from ..models.transformers import accelerate
 
     hidden = f"The secret passkey is {PASSKEY}."
     question = "Question: What is the secret passkey?\nAnswer: The secret passkey is"

@@ -1,7 +1,7 @@
 """Where one head of a model looks, as a small picture in numbers.
 
-The one thing to know: queries and keys are taken after position embedding, from a real pass, and the
-map is summed up row group by row group, so nothing as large as queries × keys is kept.
+The one thing to know: queries and keys are taken after position embedding, from a real pass, and
+the map is summed up row group by row group, so nothing as large as queries × keys is kept.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def attention_map(
         cells: Rows and columns of the map.
 
     Returns:
-        layer, head, tokens, and `mass[row][column]`: the share of its attention that an average query
-        of the row's group gives to the column's keys (each row sums to 1); `share95`: the mean share of
-        visible keys that hold 95 % of a query's mass in this head, and `layer_share95` in all heads.
+        layer, head, tokens, and `mass[row][column]`: the share of its attention that an average
+        query of the row's group gives to the column's keys (each row sums to 1); `share95`: the
+        mean share of visible keys that hold 95 % of a query's mass in this head, and
+        `layer_share95` in all heads.
     """
     if layer is None:
         layer = model.config.num_hidden_layers // 2
@@ -83,7 +84,7 @@ def _watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, floa
 
 
 def _pooled(q: Tensor, k: Tensor, scale: float, cells: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps `[Hq, cells, cells]`, and each head's far mass and share of keys for 95 %, both `[Hq]`."""
+    """Maps `[Hq, cells, cells]`; each head's far mass and share of keys for 95 %, `[Hq]`."""
     heads, length, _ = q.shape
     group, size = heads // k.shape[0], length // cells
     maps, far, share = torch.zeros(heads, cells, cells), torch.zeros(heads), torch.zeros(heads)

@@ -1,7 +1,8 @@
 """What a language model gets right: perplexity and next-token agreement, with the time it took.
 
-The one thing to know: one pass gives both. The timed part is the prefill a user waits for (all layers,
-a filled cache, logits of the last token); the scores come afterwards from the same hidden states.
+The one thing to know: one pass gives both. The timed part is the prefill a user waits for (all
+layers, a filled cache, logits of the last token); the scores come afterwards from the same hidden
+states.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ def _prefill(model: Any, tokens: Tensor) -> tuple[float, int | None, Tensor]:
 
 def _score(model: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Losses and predictions at every position but the last, both `[L − 1]`."""
-    head, cap = model.get_output_embeddings(), getattr(model.config, "final_logit_softcapping", None)
+    head, cap = (
+        model.get_output_embeddings(),
+        getattr(model.config, "final_logit_softcapping", None),
+    )
     losses, best = [], []
     for start in range(0, tokens.shape[1] - 1, CHUNK):
         stop = min(start + CHUNK, tokens.shape[1] - 1)

@@ -1,10 +1,10 @@
 """Real models and texts without a download: find, convert once, load.
 
-Models ship inside registry packages (GGUF files); the first use writes them as safetensors into the cache
-folder, so that later loads take a second. A novel ships with foveate itself.
+Models ship inside registry packages (GGUF files); the first use writes them as safetensors into the
+cache folder, so that later loads take a second. A novel ships with foveate itself.
 
-The one thing to know: files are checked against their SHA-256 before use, and appear in the cache under
-their final name only when complete.
+The one thing to know: files are checked against their SHA-256 before use, and appear in the cache
+under their final name only when complete.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def source(asset: Asset) -> Path:
 
 
 def locate(name: str = "smollm2-135m") -> Path:
-    """Where a model is now: its converted folder, or the file in its package that will be converted.
+    """Where a model is: its converted folder, or the file in its package that will be one.
 
     Args:
         name: A key of `MODELS`, or a path to a folder that transformers can load.

@@ -1,9 +1,9 @@
 """Compile what is not attention: norms, MLPs and rotary embeddings, with torch.compile.
 
-In eager mode these read and write memory once per tiny operation, which at 8k tokens is about a third of
-the time outside attention. Each *kind* of module is compiled once and serves all layers, so this costs
-seconds, where compiling a whole model costs a minute; and since caches and masks stay outside, nothing is
-compiled again when a cache grows.
+In eager mode these read and write memory once per tiny operation, which at 8k tokens is about a
+third of the time outside attention. Each *kind* of module is compiled once and serves all layers,
+so this costs seconds, where compiling a whole model costs a minute; and since caches and masks stay
+outside, nothing is compiled again when a cache grows.
 
 The one thing to know: only instances of the given model change; classes and other models do not.
 """
@@ -52,7 +52,8 @@ def compile_rest(model: nn.Module) -> Callable[[], None]:
         changed.append(module)
     if not changed:
         raise RuntimeError(
-            f"compile=True found no norm, MLP or rotary embedding in {type(model).__name__}; use compile=False"
+            f"compile=True found no norm, MLP or rotary embedding in {type(model).__name__}; use "
+            "compile=False"
         )
 
     def undo() -> None:

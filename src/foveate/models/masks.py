@@ -1,9 +1,9 @@
 """Masks for transformers: say "causal" and "padding" instead of writing Lq × Lk of them down.
 
-transformers asks a mask function for a mask of `[B, 1, Lq, Lk]` before the first layer. Nearly always it
-is causal, perhaps with a window, padding or an unfilled cache, and a kernel that knows these rules skips
-what they hide. So we answer with None (plainly causal, aligned at the end) or with a `RuleMask`, which
-has the shape of the mask but holds only the rules.
+transformers asks a mask function for a mask of `[B, 1, Lq, Lk]` before the first layer. Nearly
+always it is causal, perhaps with a window, padding or an unfilled cache, and a kernel that knows
+these rules skips what they hide. So we answer with None (plainly causal, aligned at the end) or
+with a `RuleMask`, which has the shape of the mask but holds only the rules.
 
 The one thing to know: a RuleMask is still right when a model computes with it; the first operation
 writes the real mask down. Only masks made of other rules are written down from the start.
@@ -99,7 +99,8 @@ def make_mask(
     Args:
         batch_size: B.
         q_length: Lq.
-        kv_length: Lk, the length of the keys that attention will see (a static cache: its capacity).
+        kv_length: Lk, the length of the keys that attention will see (a static cache: its
+            capacity).
         q_offset: Position of the first query.
         kv_offset: Position of the first key.
         mask_function: transformers' rule, `(b, h, q, k) -> bool`.
@@ -162,7 +163,8 @@ def _rule(
     if not allowed or kwargs.get("use_vmap"):
         return None
     # windows and chunks are closures that cannot be told apart by name, so ask the rule about the
-    # three keys where the two differ: a query at 2·size + 1 sees size + 2 in a window, not in chunks
+    # three keys where the two differ: a query at 2·size + 1 sees size + 2 in a window, not in
+    # chunks
     far = 2 * local_size + 1
     keys = torch.tensor([far - local_size, far - local_size + 1, far, far + 1])
     try:
@@ -181,7 +183,7 @@ def _rule(
 
 
 def _padding(mask: Tensor | None, kv_offset: int, filled: int, kv_length: int) -> Tensor | None:
-    """The part of `[B, positions]` that belongs to the keys, `[B, Lk]`; None if nothing is hidden."""
+    """The part of `[B, positions]` that belongs to the keys, `[B, Lk]`; None if it hides none."""
     if mask is None:
         return None
     mask = hf.prepare_padding_mask(mask, kv_length, kv_offset)[:, kv_offset : kv_offset + kv_length]

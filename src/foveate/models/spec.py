@@ -1,14 +1,15 @@
 """Names of choices, such as `foveate:window(1024,64)+int8`, read and written.
 
-A name is `foveate`, or `foveate:` and up to two terms joined by `+`: one selection and one precision,
-in any order. A term is a name, or a name with arguments as in a Python call:
+A name is `foveate`, or `foveate:` and up to two terms joined by `+`: one selection and one
+precision, in any order. A term is a name, or a name with arguments as in a Python call:
 
     foveate                           dense, precision "auto"
     foveate:sage2                     dense, sage2
     foveate:window(1024,64)+int8      Window(1024, 64), int8
     foveate:sage2(qk_bits=4)+topk(0.25)
 
-The one thing to know: reading a name builds the objects, so a wrong argument fails here, before any model runs.
+The one thing to know: reading a name builds the objects, so a wrong argument fails here, before any
+model runs.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class Choice:
     Args:
         select: A selection or its name.
         precision: A precision or its name; used when a call has more than `DECODE_QUERIES` queries.
-        decode: The same for short steps. "native" because such a step reads every key once, and writing
-            all of K and V in a new format would cost more than it saves; "same" uses `precision`.
+        decode: The same for short steps. "native" because such a step reads every key once, and
+            writing all of K and V in a new format would cost more than it saves; "same" uses
+            `precision`.
         backend: A backend's name or "auto".
     """
 
@@ -68,7 +70,8 @@ def parse(name: str) -> Choice:
     head, colon, body = name.replace(" ", "").partition(":")
     if head != PREFIX or (colon and not body):
         raise ValueError(
-            f'unknown attention name "{name}"; expected "foveate" or "foveate:<select>+<precision>", '
+            f'unknown attention name "{name}"; expected "foveate" or '
+            '"foveate:<select>+<precision>", '
             'e.g. "foveate:window(1024,64)+int8"'
         )
     chosen: dict[str, Any] = {}
@@ -76,7 +79,8 @@ def parse(name: str) -> Choice:
         kind = "select" if term in SELECTS else "precision"
         if kind in chosen:
             raise ValueError(
-                f'"{name}" names more than one {kind}; expected at most one selection and one precision'
+                f'"{name}" names more than one {kind}; expected at most one selection and one '
+                "precision"
             )
         chosen[kind] = _build(term, call, name)
     return Choice(**chosen)
@@ -104,14 +108,15 @@ def _terms(body: str, name: str) -> list[tuple[str, str]]:
         if at < len(body):
             if body[at] != "+" or at + 1 == len(body):
                 raise ValueError(
-                    f'"{name}" has "{body[at:]}" after "{term}"; expected "+" and another term, or the end'
+                    f'"{name}" has "{body[at:]}" after "{term}"; expected "+" and another term, '
+                    "or the end"
                 )
             at += 1
     return terms
 
 
 def _build(term: str, call: str, name: str) -> Any:
-    """The object behind a term; a bare name stays a name, so that the engine's own defaults hold."""
+    """The object behind a term; a bare name stays one, so that the engine's defaults hold."""
     if not call or call == "()":
         if term in ("window", "topk"):
             example = "window(1024,64)" if term == "window" else "topk(0.25)"

@@ -3,8 +3,8 @@
     with foveate.models.sdpa(precision="int8"):
         image = pipeline(prompt)
 
-The one thing to know: torch aligns `is_causal` at the start, foveate at the end. Both agree when Lq == Lk;
-otherwise keys that no query sees are cut off (Lk > Lq) or the rule becomes a mask (Lk < Lq).
+The one thing to know: torch aligns `is_causal` at the start, foveate at the end. Both agree when Lq
+== Lk; otherwise keys that no query sees are cut off (Lk > Lq) or the rule becomes a mask (Lk < Lq).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-
 
 _TORCHS = F.scaled_dot_product_attention
 _active = threading.local()  # .blocks: the blocks of this thread, innermost last
@@ -47,7 +46,8 @@ def sdpa(
             the reason once per reason.
 
     Raises:
-        ValueError: Inside the block, a call uses dropout, gradients or shapes that cannot be served.
+        ValueError: Inside the block, a call uses dropout, gradients or shapes that cannot be
+            served.
     """
     block = _Block({"select": select, "precision": precision, "backend": backend}, strict)
     blocks = _active.__dict__.setdefault("blocks", [])

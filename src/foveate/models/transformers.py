@@ -1,7 +1,8 @@
 """foveate inside Hugging Face transformers models.
 
-Importing this file registers `foveate` and `foveate:<precision>` with transformers' AttentionInterface and
-AttentionMaskInterface; any other name of `models.spec` is registered when a model first asks for it:
+Importing this file registers `foveate` and `foveate:<precision>` with transformers'
+AttentionInterface and AttentionMaskInterface; any other name of `models.spec` is registered when a
+model first asks for it:
 
     import foveate.models.transformers
     model.set_attn_implementation("foveate:window(1024,64)+int8")
@@ -18,7 +19,6 @@ from functools import wraps
 from types import TracebackType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
@@ -89,13 +89,16 @@ def accelerate(
     """
     if not isinstance(model, PreTrainedModel):
         raise TypeError(
-            f"model is {type(model).__name__}; expected a transformers PreTrainedModel. For other modules use "
+            f"model is {type(model).__name__}; expected a transformers PreTrainedModel. For "
+            "other modules use "
             "`with foveate.models.sdpa(...)`, which serves scaled_dot_product_attention"
         )
     if not model._can_set_attn_implementation():
         raise TypeError(
-            f"{type(model).__name__} does not take its attention from AttentionInterface, so foveate cannot "
-            "enter it; `with foveate.models.sdpa(...)` may, if it calls scaled_dot_product_attention"
+            f"{type(model).__name__} does not take its attention from AttentionInterface, so "
+            "foveate cannot "
+            "enter it; `with foveate.models.sdpa(...)` may, if it calls "
+            "scaled_dot_product_attention"
         )
     name = _name(Choice(select, precision, decode, backend))
     before = model.config._attn_implementation
@@ -209,12 +212,13 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
 
 
 def _windowed(select: Any, window: Any, causal: bool, k_length: int, module: nn.Module) -> Any:
-    """The selection of a layer that has a window of its own: that window, which a Window may narrow."""
+    """The selection of a layer with a window of its own: that, narrowed by a Window."""
     if window is None or (isinstance(window, int) and window >= k_length):
         return select
     if not causal or not isinstance(window, int) or window < 1:
         raise ValueError(
-            f"sliding_window={window!r} of {type(module).__name__} without a causal mask is not supported; "
+            f"sliding_window={window!r} of {type(module).__name__} without a causal mask is not "
+            "supported; "
             'use attn_implementation="sdpa"'
         )
     from foveate import Window

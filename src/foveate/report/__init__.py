@@ -1,7 +1,7 @@
 """Views of measured records: text tables, figures, and a report in one HTML file.
 
-The one thing to know: nothing here measures, and nothing measured is written here. Every function takes
-the record that `foveate demo` collects (and `--json` prints) and returns a string.
+The one thing to know: nothing here measures, and nothing measured is written here. Every function
+takes the record that `foveate demo` collects (and `--json` prints) and returns a string.
 """
 
 from .html import page, write

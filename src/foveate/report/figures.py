@@ -1,7 +1,7 @@
 """Figures as inline SVG. Colours come from the page's CSS variables, so they follow light and dark.
 
-The one thing to know: every figure is drawn in a box 420 units wide, so that its text stays readable
-when a phone shrinks it to the width of the screen.
+The one thing to know: every figure is drawn in a box 420 units wide, so that its text stays
+readable when a phone shrinks it to the width of the screen.
 """
 
 from __future__ import annotations

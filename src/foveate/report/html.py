@@ -61,16 +61,22 @@ def page(record: dict[str, Any]) -> str:
 
 
 _TABLE_NOTE = (
-    "<p class=note>Time is the whole prefill: embedding, all layers with a filled cache, and the logits "
-    "of the last token. <b>Speed-up</b> compares with torch SDPA in the same round. <b>Perplexity</b> "
-    "is how many tokens the model hesitates between, over every token of the text: lower is better, and "
-    "equal to the baseline means nothing was lost. <b>Same next token</b> is the share of positions "
-    "where the most probable next token is that of the baseline; two correct computations in 16 bits "
+    "<p class=note>Time is the whole prefill: embedding, all layers with a filled cache, and the "
+    "logits "
+    "of the last token. <b>Speed-up</b> compares with torch SDPA in the same round. "
+    "<b>Perplexity</b> "
+    "is how many tokens the model hesitates between, over every token of the text: lower is "
+    "better, and "
+    "equal to the baseline means nothing was lost. <b>Same next token</b> is the share of "
+    "positions "
+    "where the most probable next token is that of the baseline; two correct computations in 16 "
+    "bits "
     "may differ where two tokens are nearly tied. "
     "<b>Memory</b> is the peak above what was in use before.</p>"
 )
 _DOT_NOTE = (
-    "<p class=note>Right is faster, low is more faithful. The hollow dot is the baseline; a dot far "
+    "<p class=note>Right is faster, low is more faithful. The hollow dot is the baseline; a dot "
+    "far "
     "above the zero line bought its speed with accuracy.</p>"
 )
 
@@ -80,7 +86,8 @@ def _head(record: dict[str, Any], title: str) -> str:
     return (
         f"<header><p class=brand>foveate</p><h1>{escape(title)}</h1>"
         f"<p class=lead>The text is the beginning of <cite>{escape(text['title'])}</cite> "
-        f"({escape(text['by'])}). The weights and the text are the same in every row; only the attention "
+        f"({escape(text['by'])}). The weights and the text are the same in every row; only the "
+        "attention "
         f"changes. {escape(verdict(record))}</p></header>"
     )
 
@@ -112,7 +119,8 @@ def _table(record: dict[str, Any]) -> str:
     longest = max(row["median"] for row in rows if not row["error"])
     lines = [_row(row, longest, best is not None and row["label"] == best["label"]) for row in rows]
     return (
-        "<div class=scroll><table><thead><tr><th>attention<th class=bars>time<th>speed-up<th>perplexity"
+        "<div class=scroll><table><thead><tr><th>attention<th "
+        "class=bars>time<th>speed-up<th>perplexity"
         "<th>change<th>same next token<th>memory</tr></thead><tbody>"
         + "".join(lines)
         + "</tbody></table></div>"
@@ -134,7 +142,8 @@ def _row(row: dict[str, Any], longest: float, best: bool) -> str:
     ]
     bar = f'<i style="--share:{row["median"] / longest:.3f}"></i>'
     return (
-        f'<tr class="{kind}">{first}<td class=bars><div>{bar}<span>{seconds(row["median"])}</span></div>'
+        f'<tr class="{kind}">{first}<td '
+        f"class=bars><div>{bar}<span>{seconds(row['median'])}</span></div>"
         + "".join(f"<td>{escape(cell)}" for cell in cells)
         + "</tr>"
     )
@@ -145,10 +154,14 @@ def _map(record: dict[str, Any]) -> str:
     if not picture:
         return ""
     note = (
-        f"<p class=note>Layer {picture['layer']}, head {picture['head']}, while the model reads the first "
-        f"{picture['tokens']:,} tokens. Each row is a group of {picture['tokens'] // len(picture['mass'])} "
-        "queries, each column as many keys; the darker, the more of its attention a query spends there "
-        f"(one step is a factor of 1.8). In this head {percent(picture['share95'])} of the visible keys "
+        f"<p class=note>Layer {picture['layer']}, head {picture['head']}, while the model reads "
+        "the first "
+        f"{picture['tokens']:,} tokens. Each row is a group of "
+        f"{picture['tokens'] // len(picture['mass'])} "
+        "queries, each column as many keys; the darker, the more of its attention a query spends "
+        "there "
+        f"(one step is a factor of 1.8). In this head {percent(picture['share95'])} of the "
+        "visible keys "
         f"hold 95&nbsp;% of the attention, on average; over all heads of the layer it is "
         f"{percent(picture['layer_share95'])}. The rest is what a selection may skip.</p>"
     )
@@ -168,7 +181,8 @@ def _answer(record: dict[str, Any]) -> str:
         f"<q>{escape(answer['hidden'])}</q> Then the model, attending with "
         f"<b>{escape(answer['label'])}</b>, was asked for it.</p>"
         f"<blockquote><p>{escape(answer['question'])}<b>{escape(answer['text'])}</b></p></blockquote>"
-        f"<p class=note>{escape(right)} Greedy decoding, {answer['prompt_tokens']:,} tokens read and "
+        f"<p class=note>{escape(right)} Greedy decoding, {answer['prompt_tokens']:,} tokens read "
+        "and "
         f"{answer['new_tokens']} written in {seconds(answer['seconds'])}.</p>",
     )
 
@@ -179,10 +193,12 @@ def _facts(record: dict[str, Any]) -> str:
         f"{name} {version}" for name, version in record["versions"].items() if version
     )
     facts = {
-        "Model": f"{model['title']}, {model['parameters'] / 1e6:.0f} M parameters in {model['dtype']}, "
+        "Model": f"{model['title']}, {model['parameters'] / 1e6:.0f} M parameters in "
+        f"{model['dtype']}, "
         f"{model['layers']} layers, {model['heads']} query and {model['kv_heads']} key heads of "
         f"{model['head_dim']} ({model['licence']})",
-        "Text": f"{record['text']['title']}, {record['tokens']:,} tokens ({record['text']['licence']})",
+        "Text": f"{record['text']['title']}, {record['tokens']:,} tokens "
+        f"({record['text']['licence']})",
         "Processor": f"{machine['cpu']}, {record['threads']} threads",
         "Instructions": ", ".join(machine["features"]),
         "Memory": f"{machine['memory_gib']} GiB",
@@ -200,7 +216,9 @@ def _method(record: dict[str, Any]) -> str:
     rounds = max(len(row["seconds"]) for row in record["rows"] if not row["error"])
     turn = "once" if rounds == 1 else f"{rounds} times, in turns; the table shows the median"
     return (
-        f"<p class=note>Each way read the text {turn}, after a short warm-up. Prefill uses the named "
-        "precision; steps with at most 16 queries (decoding) run in the model's own dtype. Other work on "
+        f"<p class=note>Each way read the text {turn}, after a short warm-up. Prefill uses the "
+        "named "
+        "precision; steps with at most 16 queries (decoding) run in the model's own dtype. Other "
+        "work on "
         "the machine makes all times longer and the ratios less certain.</p>"
     )

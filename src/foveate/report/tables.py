@@ -35,7 +35,7 @@ def mebibytes(size: int | None) -> str:
 
 
 def quickest(rows: list[dict[str, Any]], bound: float = 0.01) -> dict[str, Any] | None:
-    """The quickest row whose perplexity is within `bound` of the baseline's; None if there is none."""
+    """The quickest row whose perplexity rises by at most `bound`; None if there is none."""
     fit = [row for row in rows[1:] if not row["error"] and row["change"] <= bound]
     return max(fit, key=lambda row: row["speedup"], default=None)
 
