@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 import pytest
 import torch
@@ -192,3 +193,44 @@ def test_new_output_follows_the_memory_order_of_q(v_dim):
     out = new_output(tokens_first, v_dim)
     assert out.shape == (2, 4, 10, v_dim)
     assert out.transpose(1, 2).is_contiguous()
+
+
+REFUSED_PARTS = {
+    "dtype": (lambda c, i: BlockLayout(c.long(), i, (8, 8), (16, 16)), TypeError, "counts has"),
+    "rank": (lambda c, i: BlockLayout(c[0], i, (8, 8), (16, 16)), ValueError, "counts has shape"),
+    "grid": (
+        lambda c, i: BlockLayout(c, i, (8, 8), (16, 24)),
+        ValueError,
+        "do not fit lengths (16, 24) in blocks of (8, 8); expected counts [1, 1, 2]",
+    ),
+    "block": (lambda c, i: BlockLayout(c, i, (0, 8), (16, 16)), ValueError, "block is (0, 8)"),
+    "block type": (lambda c, i: BlockLayout(c, i, 8, (16, 16)), TypeError, "block is 8"),
+    "high count": (
+        lambda c, i: BlockLayout(c + 1, i, (8, 8), (16, 16)),
+        ValueError,
+        "counts go from 3 to 3; expected 0 to nK = 2",
+    ),
+    "high index": (
+        lambda c, i: BlockLayout(c, i + 1, (8, 8), (16, 16)),
+        ValueError,
+        "indices go from 1 to 2; expected 0 to nK − 1 = 1",
+    ),
+    "order": (
+        lambda c, i: BlockLayout(c, i.flip(-1), (8, 8), (16, 16)),
+        ValueError,
+        "indices are not ascending",
+    ),
+    "band": (
+        lambda c, i: BlockLayout(c, i, (8, 8), (16, 16), band="causal"),
+        TypeError,
+        "band is str; expected a Band",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_PARTS)
+def test_bad_layouts_are_refused_when_made(name):
+    make, kind, text = REFUSED_PARTS[name]
+    good = BlockLayout.from_dense(torch.ones(1, 1, 2, 2).bool(), (8, 8), (16, 16))
+    with pytest.raises(kind, match=re.escape(text)):
+        make(good.counts, good.indices)
