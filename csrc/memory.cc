@@ -19,6 +19,7 @@ OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv
   x.fmt = fmt;
   x.B = B, x.H = H, x.D = D, x.Dv = Dv;
   x.Dp = round_up(D, dot_group(fmt.qk.dot()));
+  x.Dm = round_up(D, lanes);
   x.Dvp = round_up(Dv, lanes);
   const QKFormat& f = fmt.qk;
   const bool fp4 = f.kind == QKFormat::nvfp4 || f.kind == QKFormat::mxfp4;
@@ -35,7 +36,7 @@ OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv
     fixed_bytes_ += sizeof(float) * (size_t)floats;
     at = (float*)owner.get();
   };
-  if (fmt.smooth_k) fixed(x.k_mean, k_mean_, B * H * D);
+  if (fmt.smooth_k) fixed(x.k_mean, k_mean_, B * H * x.Dm);
   if (fp4 || (f.kind == QKFormat::integer && f.k_grain == Grain::tensor)) fixed(x.k_global, k_global_, B * H);
   if (!v_float || v_fp4) fixed(x.v_scale, v_scale_, B * H * x.Dvp);
   if (fmt.smooth_v) fixed(x.v_mean, v_mean_, B * H * x.Dvp);

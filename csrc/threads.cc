@@ -2,8 +2,10 @@
 // each other within microseconds. The pool only grows; after fork() it starts afresh in the child.
 #include "threads.h"
 
-#include <immintrin.h>
 #include <pthread.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include <atomic>
 #include <condition_variable>
@@ -14,6 +16,12 @@
 
 namespace foveate {
 namespace {
+
+inline void pause_a_little() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
 
 constexpr int kSpins = 2000;   // about 30 µs
 
@@ -67,7 +75,7 @@ class Pool {
   void loop(int index) {
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && turn_.load(std::memory_order_acquire) == seen; ++i) _mm_pause();
+      for (int i = 0; i < kSpins && turn_.load(std::memory_order_acquire) == seen; ++i) pause_a_little();
       Work* work;
       {
         std::unique_lock<std::mutex> hold(lock_);

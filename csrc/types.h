@@ -66,17 +66,17 @@ struct View {
   int64_t B = 0, H = 0, L = 0, D = 0;
 };
 
-// Encoded keys and values, tile by tile. Owned by the caller; see encode.h for the exact layout.
+// Encoded keys and values, tile by tile. Owned by the caller; see encode_kv.h for the exact layout.
 struct KV {
   Formats fmt;
   int64_t B = 0, H = 0, L = 0, D = 0, Dv = 0;
   int64_t capacity = 0;          // tiles allocated per (batch, head)
-  int64_t Dp = 0, Dvp = 0;       // D padded to a dot group, Dv padded to whole vectors
+  int64_t Dp = 0, Dm = 0, Dvp = 0;  // D padded to a dot group, D and Dv padded to whole vectors
   uint8_t* k = nullptr;          // [B·H, capacity, tile/chunk, Dp/g, chunk, g]
   uint8_t* v = nullptr;          // [B·H, capacity, Dvp/chunk, tile/g, chunk, g]
   float* k_scale = nullptr;      // [B·H, capacity], or [B·H, capacity, tile] if k_scale_per_key(); null when 1
   float* k_float = nullptr;      // [B·H, capacity, tile/W, D, W], smoothed K for the Q-mean term, or null
-  float* k_mean = nullptr;       // [B·H, D], or null
+  float* k_mean = nullptr;       // [B·H, Dm], or null
   float* k_global = nullptr;     // [B·H] largest |k'| of the head (tensor scale, second level of FP4), or null
   float* v_tile = nullptr;       // [B·H, capacity] scalar per tile, or null when 1
   float* v_scale = nullptr;      // [B·H, Dvp], or null when 1

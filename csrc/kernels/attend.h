@@ -6,7 +6,6 @@
 #pragma once
 
 #include "exp2.h"
-#include "round.h"
 #include "fp4_scale.h"
 #include "products.h"
 #include "write_p.h"
@@ -16,6 +15,9 @@
 
 namespace foveate::FOVEATE_TARGET {
 
+
+constexpr int kAlign = 32;   // visits begin and end at multiples of this: whole micro-kernels, chains and FP4 groups
+static_assert(kAlign % kChunk == 0);
 
 // Part of one tile that an item visits.
 struct Visit {
@@ -166,8 +168,8 @@ class Attention {
       const int64_t t0 = t * tile_;
       if (!all.any(t0, t0 + tile_)) continue;
       const int64_t x0 = most(from, t0) - t0, x1 = least(to, t0 + tile_) - t0;
-      const int k0 = (int)(x0 / kChunk * kChunk), k1 = (int)least<int64_t>(round_up(x1, kChunk), tile_);
-      // a block that does not begin or end with a micro-kernel leaves keys that nobody asked for
+      const int k0 = (int)(x0 / kAlign * kAlign), k1 = (int)least<int64_t>(round_up(x1, kAlign), tile_);
+      // a block that does not begin or end at an aligned key leaves keys that nobody asked for
       const bool holes = blocks && (k0 != x0 || (k1 != x1 && t0 + x1 < kv_.L));
       if (s.visit_count && s.visits[s.visit_count - 1].tile == t) {
         Visit& v = s.visits[s.visit_count - 1];
@@ -447,7 +449,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       flip ^= 1;
       g.row = row;
       g.k0 = v.k0;
-      g.k1 = least<int>(v.k1, (int)round_up(sees.last(t0 + v.k0, t0 + v.k1) - t0, kChunk));
+      g.k1 = least<int>(v.k1, (int)round_up(sees.last(t0 + v.k0, t0 + v.k1) - t0, kAlign));
       g.v = kv_.v + kv_tile * kv_.v_tile_bytes();
       g.is_float = false;
       const int64_t at = it.qh * q_.Lp + it.row0 + row;

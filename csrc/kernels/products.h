@@ -22,7 +22,7 @@ struct Group {
   alignas(64) float f_out[kLanes], f_sum[kLanes];  // factors of the new P·V and of the new sum of p
   const uint8_t* v = nullptr;
   int row = 0;                               // first row within the work item
-  int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kChunk
+  int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kAlign (attend.h)
   bool is_float = false;                     // scores are floats, whatever the product yields
   bool as_bytes = false;                     // P comes from integer scores (bytes_avx512.h)
 };

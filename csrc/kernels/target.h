@@ -1,7 +1,8 @@
 // One target: include after defining FOVEATE_TARGET and its vectors. Yields `table()`.
 #pragma once
 #include "basics.h"
-#include "encode.h"
+#include "encode_kv.h"
+#include "encode_q.h"
 #include "attend.h"
 #include "../dispatch.h"
 #include "../threads.h"

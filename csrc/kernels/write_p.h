@@ -47,29 +47,41 @@ struct WriteFP8 {   // E4M3 and E5M2 values are exact in bf16
   }
 };
 
-// FP4 needs whole groups of keys, so it has its own loop: a group's scale comes from its largest p.
+// FP4 needs whole groups of keys, so it has its own loop: one group of keys for all rows, then their scales at
+// once. The recipe's chunks of keys are whole groups.
 template <bool nv, bool is_float>
 static void exponentials_fp4(Group& g, uint16_t* out) {
   constexpr int group = nv ? 16 : 32;
-  for (int r = 0; r < R; ++r) {
-    F a = set1(g.a[r]), b = set1(g.b[r]), sum = zero();
-    for (int c = g.k0; c < g.k1; c += group) {
-      F p[group / W];
-      F top = zero();
+  alignas(64) float p[group / W][R * W], top[R * W], largest[kLanes], scale[kLanes], inverse[kLanes];
+  for (int r = 0; r < R; ++r) store(g.row_sum + r * W, zero());
+  for (float& x : largest) x = 0.f;
+  for (int c = g.k0; c < g.k1; c += group) {
+    for (int r = 0; r < R; ++r) {
+      const F a = set1(g.a[r]), b = set1(g.b[r]);
+      F best = zero(), sum = load(g.row_sum + r * W);
       for (int i = 0; i < group / W; ++i) {
         const float* at = g.scores + r * kStride + c + i * W;
         F s;
         if constexpr (is_float) s = load(at); else s = to_float(loadi((const int32_t*)at));
-        p[i] = exp2_of<4>(fma(s, a, b));
-        sum = add(sum, p[i]);
-        top = max(top, p[i]);
+        const F x = exp2_of<4>(fma(s, a, b));
+        store(p[i] + r * W, x);
+        sum = add(sum, x);
+        best = max(best, x);
       }
-      float scale = fp4_scale<nv>(max_all(top));
-      F inverse = set1(scale > 0 ? 1.f / scale : 0.f), times = set1(scale);
-      for (int i = 0; i < group / W; ++i)
-        store_bf16(out + r * kStride + c + i * W, mul(to_format_positive<E2M1>(mul(p[i], inverse)), times));
+      store(top + r * W, best);
+      store(g.row_sum + r * W, sum);
     }
-    store(g.row_sum + r * W, sum);
+    row_maxima(top, false, largest);
+    for (int r = 0; r < R; r += W) {
+      const F s = fp4_scale<nv>(load(largest + r));
+      store(scale + r, s);
+      store(inverse + r, inverse_or_zero(s));
+    }
+    for (int r = 0; r < R; ++r)
+      for (int i = 0; i < group / W; ++i) {
+        const F code = to_format_positive<E2M1>(mul(load(p[i] + r * W), set1(inverse[r])));
+        store_bf16(out + r * kStride + c + i * W, mul(code, set1(scale[r])));
+      }
   }
 }
 
