@@ -8,8 +8,8 @@ does anyway.
     Ŝ = q_scale[i] · k_scale[tile] · ⟨q̂, k̂⟩        P̂ = round(255 · 2^(s − m_tile))
     O += 2^(m_tile − m) / 255 · t[tile] · ⟨P̂, v̂⟩     out = O / l · v_scale[c] + v̄[c]
 
-l sums the codes of P, so the weights of each row add up to one however coarse they are. What stays: a
-tile that holds a strong sink cannot show its other keys (P below 1/510 of the sink's is lost there).
+l sums the codes of P, so the weights of a row add up to one however coarse they are. What stays:
+a tile that holds a strong sink cannot show its other keys (P below 1/510 of the sink's is lost).
 
 Knobs: smooth_k (exact; keep it on unless K has no channel bias), smooth_v (exact; costs one mean).
 Paper: SageAttention (arXiv 2410.02367); per-row P as in SageBwd (arXiv 2505.11594), section 4.
