@@ -41,7 +41,7 @@ def _long() -> list[Case]:
                 dtype="bfloat16",
                 head_dim=d,
                 causal=causal,
-                peers=("sdpa", "openvino-bf16"),
+                peers=("sdpa", "sdpa-float32", "openvino-bf16"),
                 goals=(("sdpa", 1.8),),
             )
         )

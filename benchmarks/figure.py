@@ -39,9 +39,9 @@ STYLE = """
 """
 
 
-def speed_figure(document: dict[str, Any]) -> str:
-    """The picture as SVG text; bars whose case was not measured are left out."""
-    bars = [bar for bar in (_bar(document, *b) for b in BARS) if bar is not None]
+def speed_figure(results: dict[str, Any]) -> str:
+    """The picture as SVG text; bars whose case is not among the results are left out."""
+    bars = [bar for bar in (_bar(results, *b) for b in BARS) if bar is not None]
     longest = max((factor for _, _, _, factor, _ in bars), default=1.0)
     unit = (WIDTH - LEFT - RIGHT) / max(longest, 1.0)
     height = TOP + ROW * len(bars) + 12
@@ -55,31 +55,34 @@ def speed_figure(document: dict[str, Any]) -> str:
         f'<line class="one" x1="{LEFT + unit:.1f}" x2="{LEFT + unit:.1f}" y1="{TOP - 8}" '
         f'y2="{height - 12}"/>',
     ]
+    if not bars:
+        lines.append(f'<text x="16" y="{TOP + 6}">not measured yet: make bench</text>')
     for place, bar in enumerate(bars):
         lines += _draw(place, bar, unit)
     return "\n".join([*lines, "</svg>", ""])
 
 
 def _bar(
-    document: dict[str, Any], label: str, note: str, case: str, peer: str | None
+    results: dict[str, Any], label: str, note: str, case: str, peer: str | None
 ) -> tuple[str, str, bool, float, float | None] | None:
     """(label, note, whether it is foveate, factor over SDPA float32, error), or None."""
-    record = document["results"].get(case)
-    base = document["results"].get("int8-f32-d128-full-t1")
-    if record is None or base is None or "seconds" not in base["peers"].get("sdpa", {}):
+    record = results.get(case)
+    if record is None:
         return None
     if peer is not None:
         found = record["peers"].get(peer, {})
-        if "seconds" not in found:
+        if "seconds" not in found or "seconds" not in record["peers"].get("sdpa", {}):
             return None
         seconds = record["peers"]["sdpa"]["seconds"]["median"]
         error = (found.get("error") or {}).get("relative_l1")
         return label, note, False, seconds / found["seconds"]["median"], error
-    if "sdpa" in record["peers"] and record["case"]["dtype"] == "float32":
-        factor = record["peers"]["sdpa"]["ratio"]["median"]  # paired: SDPA float32 ran beside it
-    else:
-        factor = base["peers"]["sdpa"]["seconds"]["median"] / record["seconds"]["median"]
-    return label, note, True, factor, record["error"]["relative_l1"]
+    beside = "sdpa" if record["case"]["dtype"] == "float32" else "sdpa-float32"
+    if "ratio" not in record["peers"].get(beside, {}):
+        return None
+    factor = record["peers"][beside]["ratio"]["median"]
+    # a sparse case's error is against the same blocks, not comparable with the others
+    error = None if record["case"]["density"] else record["error"]["relative_l1"]
+    return label, note, True, factor, error
 
 
 def _draw(place: int, bar: tuple[str, str, bool, float, float | None], unit: float) -> list[str]:
