@@ -47,3 +47,16 @@ def test_short_inputs_stay_eager(tiny, prompt, monkeypatch):
     expected = model.generate(ids, max_new_tokens=8, do_sample=False)
     with accelerate(model, precision="native", backend="reference", compile=True):
         assert torch.equal(model.generate(ids, max_new_tokens=8, do_sample=False), expected)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_a_model_compiled_by_its_owner_is_right(tiny, prompt):
+    model, (ids, mask) = tiny(), prompt
+    ids = ids.clamp(min=3)
+    expected = [model(ids).logits, model(ids, attention_mask=mask).logits[mask.bool()]]
+    with accelerate(model, precision="native"):
+        compiled = torch.compile(model)
+        found = [compiled(ids).logits, compiled(ids, attention_mask=mask).logits[mask.bool()]]
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() < 1e-5

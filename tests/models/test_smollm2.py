@@ -38,7 +38,9 @@ def test_native_writes_the_same_tokens_as_sdpa(smollm2, tokens):
         assert torch.equal(model.generate(batch, **options), expected)
 
 
-@pytest.mark.parametrize(("precision", "change"), [("native", 1e-4), ("int8", 0.01), ("sage2", 0.02)])
+@pytest.mark.parametrize(
+    ("precision", "change"), [("native", 1e-4), ("int8", 0.01), ("sage2", 0.02)]
+)
 def test_perplexity_stays(smollm2, tokens, precision, change):
     model, _ = smollm2
     base = read(model, tokens)

@@ -119,7 +119,11 @@ def make_mask(
     if plain is None and allow_is_bidirectional_skip and local_size is None:
         plain = "all" if mask_function is hf.bidirectional_mask_function else None
     causal = plain != "all"
+    skip = allow_is_causal_skip if causal else allow_is_bidirectional_skip
     tracing = _tracing(attention_mask, q_offset)
+    sized = tracing and _plain_while_tracing(plain, skip, q_offset, attention_mask)
+    if sized and (not causal or q_offset + q_length - kv_offset == kv_length):
+        return None
     filled = int(q_offset) + q_length - kv_offset if causal and not tracing else kv_length
     if plain is None or tracing or filled > kv_length:  # > : queries run ahead of the keys
         return hf.sdpa_mask(
@@ -139,7 +143,6 @@ def make_mask(
         )
     padding = _padding(attention_mask, kv_offset, filled, kv_length)
     window = local_size if plain == "window" else None
-    skip = allow_is_causal_skip if causal else allow_is_bidirectional_skip
     if skip and padding is None and window is None and filled == kv_length:
         return None
     return RuleMask(
@@ -189,6 +192,11 @@ def _padding(mask: Tensor | None, kv_offset: int, filled: int, kv_length: int) -
     mask = hf.prepare_padding_mask(mask, kv_length, kv_offset)[:, kv_offset : kv_offset + kv_length]
     mask = mask.to(torch.bool)
     return None if bool(mask[:, :filled].all()) else mask
+
+
+def _plain_while_tracing(plain: str | None, skip: bool, q_offset: Any, padding: Any) -> bool:
+    """Whether sizes alone say that no mask is needed; values cannot be read inside a compiler."""
+    return skip and plain in ("causal", "all") and padding is None and isinstance(q_offset, int)
 
 
 def _tracing(*values: Any) -> bool:
