@@ -24,13 +24,15 @@ OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv
   const QKFormat& f = fmt.qk;
   const bool fp4 = f.kind == QKFormat::nvfp4 || f.kind == QKFormat::mxfp4;
   const bool v_fp4 = fmt.v.kind == VFormat::nvfp4 || fmt.v.kind == VFormat::mxfp4;
-  const bool v_float = fmt.v.kind == VFormat::f32 || fmt.v.kind == VFormat::f16 || fmt.v.kind == VFormat::bf16;
+  // floats need no scale, and tiles with a scale of their own none for the whole length
+  const bool v_whole = fmt.v.kind == VFormat::i8_channel || fmt.v.kind == VFormat::e4m3 || fmt.v.kind == VFormat::e5m2 ||
+                       (fmt.v.kind == VFormat::f16 && fmt.v.second_level);
   k_.per_tile = (size_t)x.k_tile_bytes(), k_.at = (void**)&x.k;
   v_.per_tile = (size_t)x.v_tile_bytes(), v_.at = (void**)&x.v;
   k_scale_.at = (void**)&x.k_scale, k_float_.at = (void**)&x.k_float, v_tile_.at = (void**)&x.v_tile;
   if (f.kind == QKFormat::integer || fp4) k_scale_.per_tile = sizeof(float) * (x.k_scale_per_key() ? fmt.tile : 1);
   if (fmt.smooth_q) k_float_.per_tile = sizeof(float) * (size_t)(D * fmt.tile);
-  if (fmt.v.kind == VFormat::i8_channel_tile) v_tile_.per_tile = sizeof(float);
+  if (fmt.v.kind == VFormat::i8_channel_tile) v_tile_.per_tile = sizeof(float) * (size_t)x.Dvp;
   auto fixed = [&](float*& at, Bytes& owner, int64_t floats) {
     owner = allocate(sizeof(float) * (size_t)floats);
     fixed_bytes_ += sizeof(float) * (size_t)floats;
@@ -38,7 +40,7 @@ OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv
   };
   if (fmt.smooth_k) fixed(x.k_mean, k_mean_, B * H * x.Dm);
   if (fp4 || (f.kind == QKFormat::integer && f.k_grain == Grain::tensor)) fixed(x.k_global, k_global_, B * H);
-  if (!v_float || v_fp4) fixed(x.v_scale, v_scale_, B * H * x.Dvp);
+  if (v_whole || v_fp4) fixed(x.v_scale, v_scale_, B * H * x.Dvp);
   if (fmt.smooth_v) fixed(x.v_mean, v_mean_, B * H * x.Dvp);
   reserve(tiles);
 }

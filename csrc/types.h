@@ -31,7 +31,7 @@ enum class PKind : int { f32, f16, bf16, u8_tile, u8_running, e4m3, e5m2, nvfp4,
 struct VFormat {
   enum Kind : int { f32, f16, bf16, i8_channel, i8_channel_tile, e4m3, e5m2, nvfp4, mxfp4 } kind = f32;
   float limit = 127.f;
-  bool second_level = true;
+  bool second_level = true;      // fp4: one more scale per head; f16: a power of two per head against overflow
 };
 // Where P·V is summed (see Recipe.accumulate).
 enum class Sum : int { fp32, fp22, fp22_fp32, fp16, fp16_fp32 };
@@ -78,7 +78,7 @@ struct KV {
   float* k_float = nullptr;      // [B·H, capacity, tile/W, D, W], smoothed K for the Q-mean term, or null
   float* k_mean = nullptr;       // [B·H, Dm], or null
   float* k_global = nullptr;     // [B·H] largest |k'| of the head (tensor scale, second level of FP4), or null
-  float* v_tile = nullptr;       // [B·H, capacity] scalar per tile, or null when 1
+  float* v_tile = nullptr;       // [B·H, capacity, Dvp] scale per channel and tile, or null when 1
   float* v_scale = nullptr;      // [B·H, Dvp], or null when 1
   float* v_mean = nullptr;       // [B·H, Dvp], or null
   bool k_scale_per_key() const {

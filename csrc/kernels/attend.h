@@ -188,7 +188,7 @@ class Attention {
   template <class Dot> void walk_scores(const Item& it, Scratch& s) const;
   void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
   void add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const;
-  void reduce(int64_t kv_tile, int rows, Group& g, Scratch& s) const;
+  void reduce(int rows, Group& g, Scratch& s) const;
   void do_exponentials(Group& g, Scratch& s) const;
   void do_weigh(Group& g, Scratch& s) const;
   void write(const Item& it, Scratch& s) const;
@@ -279,18 +279,19 @@ inline void Attention::add_mask(const Item& it, int64_t row, int64_t t0, int k0,
 }
 
 // From lane-wise maxima to the numbers that the exponentials and P·V need, for all rows of a group at once.
-inline void Attention::reduce(int64_t kv_tile, int rows, Group& g, Scratch& s) const {
+inline void Attention::reduce(int rows, Group& g, Scratch& s) const {
   alignas(64) float top[kLanes];
   const bool is_int = !g.is_float && qk_ == Dot::i8;
   row_maxima(g.row_max, is_int, top);
   const F floor = set1(-3e38f);   // stands in for −inf where a difference of two of them would be NaN
   const bool own_max = fmt_.p == PKind::u8_tile;
+  bool to_floats = false;
 #ifdef FOVEATE_BYTES
   g.as_bytes = is_int && own_max && prepare_bytes(g.a, top, rows, s.byte_rows[&g - s.groups]);
+  if (is_int && own_max && !g.as_bytes) to_floats = true;
 #else
   (void)rows;
 #endif
-  const float v_tile = kv_.v_tile ? kv_.v_tile[kv_tile] : 1.f;
   for (int r = 0; r < R; r += W) {
     const F a = load(g.a + r);
     F now = mul(a, load(top + r));
@@ -306,10 +307,13 @@ inline void Attention::reduce(int64_t kv_tile, int rows, Group& g, Scratch& s) c
     const F fresh = own_max ? exp2_of<6>(sub(now, safe)) : set1(1.f);
     store(g.b + r, sub(set1(log2_levels_), base));
     store(g.alpha + r, alpha);
-    store(g.f_sum + r, fresh);
-    store(g.f_out + r, mul(fresh, set1(v_tile)));
+    store(g.f_new + r, fresh);
     store_rows(s.m + g.row + r, after);
   }
+#ifdef FOVEATE_BYTES
+  if (to_floats) hidden_to_floats(g);
+#endif
+  (void)to_floats;
 }
 
 inline void Attention::do_exponentials(Group& g, Scratch& s) const {
@@ -324,8 +328,7 @@ inline void Attention::do_exponentials(Group& g, Scratch& s) const {
   };
   const bool is_float = g.is_float || qk_ != Dot::i8;
   switch (fmt_.p) {
-    case PKind::u8_tile: either(WriteU8<true>{}); break;
-    case PKind::u8_running: either(WriteU8<false>{}); break;
+    case PKind::u8_tile: case PKind::u8_running: either(WriteU8{}); break;
     case PKind::bf16: either(WriteBf16{}); break;
     case PKind::f16: either(WriteF16{}); break;
     case PKind::f32: either(WriteF32{}); break;
@@ -451,6 +454,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       g.k0 = v.k0;
       g.k1 = least<int>(v.k1, (int)round_up(sees.last(t0 + v.k0, t0 + v.k1) - t0, kAlign));
       g.v = kv_.v + kv_tile * kv_.v_tile_bytes();
+      g.v_scale = kv_.v_tile ? kv_.v_tile + kv_tile * kv_.Dvp : nullptr;
       g.is_float = false;
       const int64_t at = it.qh * q_.Lp + it.row0 + row;
       const int32_t* start = q_.start ? q_.start + at : nullptr;
@@ -472,7 +476,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       }
       // the constants of this group are worked out before P·V of the last one, whose products hide their latency
       if (!clear) hide(it, v, rows, g, s);
-      reduce(kv_tile, rows, g, s);
+      reduce(rows, g, s);
       settle(done);
       pending = &g;
     }

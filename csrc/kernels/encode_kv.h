@@ -106,7 +106,19 @@ class EncodeKV {
   float channel_scale(const float* largest, int64_t d) const {
     const VFormat& f = kv_.fmt.v;
     if (f.kind == VFormat::nvfp4 || f.kind == VFormat::mxfp4) return second_level(top(largest, kv_.Dv), f.second_level);
+    if (f.kind == VFormat::f16) return f16_scale(top(largest, kv_.Dv));
     return Step(largest[d], f.limit).scale;
+  }
+  // A power of two that keeps float16 sums of p·v finite and small v normal: with 2^e ≤ largest < 2^(e+1) it is
+  // 2^(e − clamp(e, low, high)), high = 14 − ceil(log2 terms), low = min(high, −4).
+  float f16_scale(float largest) const {
+    if (!finite(largest)) return 1.f;   // V itself carries the NaN or infinity
+    const int64_t terms = kv_.fmt.sum == Sum::fp16 ? kv_.L : kv_.fmt.sum == Sum::fp16_fp32 ? kv_.fmt.tile : 1;
+    int e, high = 14;
+    for (int64_t n = 1; n < terms; n *= 2) --high;
+    frexpf(most(largest, kTiny), &e);
+    --e;
+    return ldexpf(1.f, e - most(least(e, high), least(high, -4)));
   }
   static float second_level(float largest, bool on) {
     if (!finite(largest)) return NAN;
@@ -198,23 +210,14 @@ class EncodeKV {
     switch (f.kind) {
       case VFormat::f32: break;
       case VFormat::bf16: break;
-      case VFormat::f16: each(x, tile, stride, [](F a, int) { return round_f16(a); }); break;
+      case VFormat::f16: each(x, tile, stride, [&](F a, int d) { return round_f16(mul(a, load(inverse + d))); }); break;
       case VFormat::e4m3: each(x, tile, stride, [&](F a, int d) { return fp8<E4M3>(mul(a, load(inverse + d))); }); break;
       case VFormat::e5m2: each(x, tile, stride, [&](F a, int d) { return fp8<E5M2>(mul(a, load(inverse + d))); }); break;
       case VFormat::nvfp4: fp4_columns<true>(x, tile, stride, inverse); break;
       case VFormat::mxfp4: fp4_columns<false>(x, tile, stride, inverse); break;
-      case VFormat::i8_channel: case VFormat::i8_channel_tile: {
-        float factor = 1.f;
-        if (f.kind == VFormat::i8_channel_tile) {
-          Largest l;
-          for (int r = 0; r < rows; ++r)
-            for (int d = 0; d < stride; d += W) l.add(mul(load(x.data() + (size_t)r * stride + d), load(inverse + d)));
-          const Step step(l.value(), f.limit);
-          kv_.v_tile[at] = step.scale;
-          factor = step.inverse;
-        }
-        for (int d = 0; d < stride; d += W) store(inverse + d, mul(load(inverse + d), set1(factor)));
-      }
+      case VFormat::i8_channel: break;   // scaled while it is packed
+      case VFormat::i8_channel_tile:
+        if (f.kind == VFormat::i8_channel_tile) tile_scales(x, rows, stride, f.limit, kv_.v_tile + at * stride, inverse);
     }
     uint8_t* out = kv_.v + at * kv_.v_tile_bytes();
     for (int col = 0; col < stride;) {   // columns in chunks, as the product reads them
@@ -227,6 +230,20 @@ class EncodeKV {
         case Dot::i8: pack_v_i8(from, tile, stride, width, inverse + col, f.limit, out + at_col); break;
       }
       col += width;
+    }
+  }
+
+  // One scale per channel from the rows of this tile, and its inverse for the codes.
+  static void tile_scales(Array<float>& x, int rows, int stride, float limit, float* scale, float* inverse) {
+    for (int d = 0; d < stride; d += W) {
+      Largest top;
+      for (int r = 0; r < rows; ++r) top.add(load(x.data() + (size_t)r * stride + d));
+      float largest[W];
+      storei((int32_t*)largest, top.top);
+      for (int i = 0; i < W; ++i) {
+        const Step step(largest[i], limit);
+        scale[d + i] = step.scale, inverse[d + i] = step.inverse;
+      }
     }
   }
 

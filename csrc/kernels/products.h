@@ -19,8 +19,9 @@ struct Group {
   alignas(64) float row_sum[R * W];          // one vector of partial sums of p per row
   alignas(64) float a[kLanes], b[kLanes];    // exponent of a score: a · score + b
   alignas(64) float alpha[kLanes];           // O and l are multiplied by this first
-  alignas(64) float f_out[kLanes], f_sum[kLanes];  // factors of the new P·V and of the new sum of p
+  alignas(64) float f_new[kLanes];           // factor of the new P·V and of the new sum of p
   const uint8_t* v = nullptr;
+  const float* v_scale = nullptr;            // per column, or null
   int row = 0;                               // first row within the work item
   int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kAlign (attend.h)
   bool is_float = false;                     // scores are floats, whatever the product yields
@@ -168,11 +169,11 @@ static inline F round_chain(F x) {
   return x;
 }
 
-// O ← alpha·O + f_out · P·V for the group's rows, and l ← alpha·l + f_sum · sum of p (l lies behind O as a vector).
+// O ← alpha·O + f_new · P·V for the group's rows, and l ← alpha·l + f_new · sum of p (l lies behind O as a vector).
 // carry: O itself is the accumulator of the narrow sum (single-level accumulation).
 template <class Dot, int NC, Chain chain, bool carry>
 static inline void weigh_columns(const Group& g, const typename Dot::Element* p, const typename Dot::Element* v,
-                                 int chain_keys, float* o, int o_stride) {
+                                 const float* v_scale, int chain_keys, float* o, int o_stride) {
   typename Dot::Acc acc[R][NC];
   for (int r = 0; r < R; ++r)
     for (int n = 0; n < NC; ++n) {
@@ -195,13 +196,17 @@ static inline void weigh_columns(const Group& g, const typename Dot::Element* p,
       for (int r = 0; r < R; ++r)
         for (int n = 0; n < NC; ++n) acc[r][n] = round_chain<chain>(acc[r][n]);
   }
+  F scale[NC];
+  for (int n = 0; n < NC; ++n) scale[n] = v_scale ? load(v_scale + n * W) : set1(1.f);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int n = 0; n < NC; ++n) {
       float* at = o + r * o_stride + n * W;
       if constexpr (carry) store(at, acc[r][n]);
-      else store(at, fma(Dot::as_float(acc[r][n]), set1(g.f_out[r]), mul(load(at), set1(g.alpha[r]))));
+      else if constexpr (Dot::g == 4)
+        store(at, fma(mul(Dot::as_float(acc[r][n]), scale[n]), set1(g.f_new[r]), mul(load(at), set1(g.alpha[r]))));
+      else store(at, fma(Dot::as_float(acc[r][n]), set1(g.f_new[r]), mul(load(at), set1(g.alpha[r]))));
     }
 }
 
@@ -211,12 +216,14 @@ template <class Dot, Chain chain, bool carry>
   const auto* v = (const typename Dot::Element*)g.v;
   int col = 0;
   for (; col + NV * W <= Dvp; col += NV * W)
-    weigh_columns<Dot, NV, chain, carry>(g, p, v + (int64_t)col * tile, chain_keys, o + col, o_stride);
+    weigh_columns<Dot, NV, chain, carry>(g, p, v + (int64_t)col * tile, g.v_scale ? g.v_scale + col : nullptr,
+                                        chain_keys, o + col, o_stride);
   for (; col < Dvp; col += W)
-    weigh_columns<Dot, 1, chain, carry>(g, p, v + (int64_t)col * tile, chain_keys, o + col, o_stride);
+    weigh_columns<Dot, 1, chain, carry>(g, p, v + (int64_t)col * tile, g.v_scale ? g.v_scale + col : nullptr,
+                                        chain_keys, o + col, o_stride);
   for (int r = 0; r < R; ++r) {
     float* l = o + r * o_stride + Dvp;
-    store(l, fma(load(g.row_sum + r * W), set1(g.f_sum[r]), mul(load(l), set1(g.alpha[r]))));
+    store(l, fma(load(g.row_sum + r * W), set1(g.f_new[r]), mul(load(l), set1(g.alpha[r]))));
   }
 }
 

@@ -3,14 +3,12 @@
 
 namespace foveate::FOVEATE_TARGET {
 
-template <bool quantized_sum>
 struct WriteU8 {   // round(levels · 2^…); levels are folded into the exponent
   using Element = uint8_t;
   static inline F write(F y, uint8_t* out) {
-    const F p = exp2_of<2>(y);
-    const I code = round_int(p);
-    store_u8(out, code);
-    return quantized_sum ? to_float(code) : p;
+    const F p = exp2_of<3>(y);
+    store_u8(out, round_int(p));
+    return p;
   }
 };
 struct WriteBf16 {

@@ -103,8 +103,7 @@ def test_tile_scales_keep_the_bits_of_a_quiet_tile():
     v[:, :, :128] *= 1e-3
     v[:, :, 256:] = 0
     both, plain = encode_channels_and_tiles(v, 128), encode_channels(v)
-    assert both.tile_scale.shape == (1, 1, 3, 1)
-    assert both.tile_scale[0, 0, 2, 0] == 0  # 0 / 0 is 0
+    assert both.tile_scale.shape == (1, 1, 3, 16)
     assert both.codes[:, :, 256:].eq(0).all()
     quiet = v[:, :, :128]
     error = (both.decode()[:, :, :128] - quiet).norm() / quiet.norm()

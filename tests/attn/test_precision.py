@@ -85,7 +85,6 @@ def test_recipes_say_what_the_papers_say():
         v=Integer(8, "channel+tile"),
         smooth_k=True,
         smooth_v=True,
-        denominator="quantized",
         tile=128,
     )
     assert Int8().recipe(128).tile == 64

@@ -17,7 +17,7 @@ Granularity = Literal["tensor", "block", "warp", "thread", "token", "channel", "
 
 tensor: one per (batch, head). block: 128 queries / `tile` keys. warp: 32 queries / 64 keys.
 thread: rows that one GPU lane owns. token: one per row. channel: one per column of V.
-channel+tile: scale[c] · tile[j], a column scale times one scalar for each tile of keys.
+channel+tile: one per column of V in each tile of keys.
 """
 
 

@@ -53,12 +53,10 @@ def encode_channels(v: Tensor, limit: int = 127) -> Quantized:
 
 
 def encode_channels_and_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantized:
-    """Write v in integers with a scale per channel times a scalar per tile of keys.
+    """Write v in integers with one scale per channel in each tile of keys.
 
-    scale[c] = max_n |v[n, c]| / limit, t[j] = max over tile j of |v[n, c]| / (limit · scale[c]),
-    code = round(v / scale[c] / t[j]). A quiet tile thus keeps all its bits, at the cost of one
-    factor per tile that joins the rescaling of the output anyway. A tile of zeros has t = 0 and
-    codes 0.
+    scale[j, c] = max over tile j of |v[n, c]| / limit, code = round(v / scale). Finer than one
+    scale per channel, and keys can be appended later without touching the tiles before them.
 
     Args:
         v: float32 or float64, `[B, Hk, Lk, Dv]`.
@@ -66,18 +64,14 @@ def encode_channels_and_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantiz
         limit: Largest code.
 
     Returns:
-        codes int8 `[B, Hk, Lk, Dv]`, scale `[B, Hk, 1, Dv]`, tile_scale `[B, Hk, nTiles, 1]`.
+        codes int8 `[B, Hk, Lk, Dv]`, tile_scale `[B, Hk, nTiles, Dv]`.
     """
     batch, heads, length, dim = v.shape
-    scale = v.abs().amax(2, keepdim=True).clamp_min(SMALLEST) / limit
-    units = v / scale  # within ±limit
-    padding = -length % tile
-    padded = torch.nn.functional.pad(units, (0, 0, 0, padding))
-    tiles = padded.reshape(batch, heads, -1, tile * dim)
-    tile_scale = tiles.abs().amax(-1, keepdim=True) / limit  # [B, Hk, nTiles, 1]
-    codes = tiles / torch.where(tile_scale == 0, 1.0, tile_scale)
-    codes = codes.reshape(batch, heads, -1, dim)[:, :, :length]
-    return Quantized(_codes(codes, limit), scale, tile_scale=tile_scale, tile=tile)
+    padded = torch.nn.functional.pad(v, (0, 0, 0, -length % tile))
+    tiles = padded.unflatten(2, (-1, tile))  # [B, Hk, nTiles, tile, Dv]
+    scale = tiles.abs().amax(3).clamp_min(SMALLEST) / limit
+    codes = (tiles / scale.unsqueeze(3)).flatten(2, 3)[:, :, :length]
+    return Quantized(_codes(codes, limit), tile_scale=scale, tile=tile)
 
 
 def _codes(x: Tensor, limit: int) -> Tensor:

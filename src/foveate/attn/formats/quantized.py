@@ -16,7 +16,7 @@ A floor, not an addition: adding a constant would coarsen the step of groups tha
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """x[n, c] ≈ scale[rows[n], c] · tile_scale[n // tile] · group_scale[n, c] · codes[n, c].
+    """x[n, c] ≈ scale[rows[n], c] · tile_scale[n // tile, c] · group_scale[n, c] · codes[n, c].
 
     Args:
         codes: `[B, H, L, D]` in the narrowest dtype that holds them exactly: int8 for integers,
@@ -24,7 +24,7 @@ class Quantized:
             dtype when nothing is quantised.
         scale: `[B, H, S, 1]` for Q and K, `[B, H, 1, D or 1]` for V; None for 1.
         rows: Which of the S scales a row uses, int64 `[L]`; None when scale broadcasts as it is.
-        tile_scale: One more scale per tile of rows, `[B, H, nTiles, 1]`; None for 1.
+        tile_scale: A scale per tile of rows and channel, `[B, H, nTiles, D]`; None for 1.
         group_scale: FP4's scale of 16 or 32 values, already repeated, `[B, H, L, D]`; None for 1.
         tile: Rows per entry of tile_scale.
     """

@@ -6,10 +6,11 @@ levels, and the factor 2^(m_tile − m) / 255 joins the rescaling of the output 
 does anyway.
 
     Ŝ = q_scale[i] · k_scale[tile] · ⟨q̂, k̂⟩        P̂ = round(255 · 2^(s − m_tile))
-    O += 2^(m_tile − m) / 255 · t[tile] · ⟨P̂, v̂⟩     out = O / l · v_scale[c] + v̄[c]
+    O += 2^(m_tile − m) / 255 · v_scale[tile, c] · ⟨P̂, v̂⟩     out = O / l + v̄[c]
 
-l sums the codes of P, so the weights of a row add up to one however coarse they are. What stays:
-a tile that holds a strong sink cannot show its other keys (P below 1/510 of the sink's is lost).
+l sums p before it is rounded. What stays: a tile that holds a strong sink cannot show its other
+keys (p below 1/510 of the sink's is lost there). Scales of K and V belong to one tile, so keys can
+be appended without touching the tiles before them (`PackedKV`).
 
 Knobs: smooth_k (exact; keep it on unless K has no channel bias), smooth_v (exact; costs one mean).
 Paper: SageAttention (arXiv 2410.02367); per-row P as in SageBwd (arXiv 2505.11594), section 4.
@@ -51,7 +52,6 @@ class Int8(Precision):
             v=Integer(8, "channel+tile"),
             smooth_k=self.smooth_k,
             smooth_v=self.smooth_v,
-            denominator="quantized",
             # a tile of K and V should stay in a 32 KB first-level cache beside the scores
             tile=128 if head_dim <= 64 else 64,
         )

@@ -53,6 +53,12 @@ class CpuBackend:
             return f"needs float32, bfloat16 or float16, not {str(request.dtype)[6:]}"
         if request.head_dim > 256 or request.v_dim > 256:
             return f"needs head sizes up to 256, not {max(request.head_dim, request.v_dim)}"
+        if request.block is not None and request.block[0] % ROWS:
+            return f"needs blocks of a multiple of {ROWS} queries, not {request.block[0]}"
+        try:
+            limits((request.band, request.layout_band), request.q_heads)
+        except ValueError as error:
+            return str(error)
         return refuses_recipe(request.recipe, request.dtype)
 
     def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
@@ -86,7 +92,6 @@ def attend_packed(
     before, sink, after = limits(bands, q.shape[1])
     blocks = None
     if layout is not None:
-        layout = _with_whole_groups(layout)
         counts, indices = layout.counts.contiguous(), layout.indices.contiguous()
         blocks = (
             counts.data_ptr(),
@@ -141,17 +146,15 @@ def limits(bands: tuple[Band | None, ...], heads: int) -> tuple[Tensor, Tensor, 
                 before[h], sink[h] = min(far, before[h]), min(first, sink[h])
             else:
                 raise ValueError(
-                    f"the call's band {bands[0]} and the layout's band {bands[1]} overlap in more "
-                    'than a window and a sink; backend="reference" can run both'
+                    f"cannot combine {bands[0]} with {bands[1]} in one window and sink"
                 )
     return torch.tensor(before), torch.tensor(sink), after
 
 
 def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
     """Why the kernels cannot compute these numbers, or None."""
-    by_tile = isinstance(recipe.p, Unsigned) and recipe.p.max == "tile"
-    if recipe.denominator != ("quantized" if by_tile else "exact"):
-        return f'has no denominator="{recipe.denominator}" for P in {recipe.p}'
+    if recipe.denominator != "exact":
+        return f'sums p as it is (denominator="exact"), not "{recipe.denominator}"'
     if recipe.tile not in (64, 128):
         return f"needs tiles of 64 or 128 keys, not {recipe.tile}"
     if recipe.block_q != 128 or recipe.warp_q not in (16, 32):
@@ -181,14 +184,3 @@ def _refuses_product(recipe: Recipe, dtype: torch.dtype) -> str | None:
             return f"needs chains of whole 32 keys, not {recipe.chain}"
         return None
     return f"has no product for P in {p} and V in {v}"
-
-
-def _with_whole_groups(layout: BlockLayout) -> BlockLayout:
-    """Refuse query blocks that do not start at whole micro-kernels."""
-    bq, nq = layout.block[0], layout.grid[0]
-    if bq % ROWS and nq > 1:
-        raise ValueError(
-            f"layout has blocks of {bq} queries; the cpu backend needs a multiple of {ROWS}; "
-            'backend="reference" takes any size'
-        )
-    return layout

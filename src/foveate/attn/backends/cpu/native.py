@@ -1,7 +1,7 @@
 """The C++ extension: loading it, and what it calls things.
 
-The one thing to know: tensors cross the border as tuples of address, dtype, strides and shape, which
-costs a tenth of a DLPack exchange. Whoever calls keeps the tensors alive until the call returns.
+The one thing to know: tensors cross the border as tuples of address, dtype, strides and shape,
+which costs a tenth of a DLPack exchange. Whoever calls keeps the tensors alive until it returns.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def formats(recipe: Recipe, dtype: torch.dtype):
         levels=levels,
         v=V_KINDS.index(_v_kind(v, dtype)),
         v_limit=float(getattr(v, "limit", 0)),
-        v_second=isinstance(v, FP4) and v.second_level,
+        # float16 that the recipe asks for is kept in range; float16 inputs are taken as they are
+        v_second=v.second_level if isinstance(v, FP4) else v == Float("float16"),
         sum=SUMS.index(recipe.accumulate),
         chain=recipe.chain,
         smooth_q=recipe.smooth_q,

@@ -134,7 +134,7 @@ def step(
         state.coded[view] = fade * state.coded[view] + coded
     v = operands.v.values(keys.start, keys.stop, p.dtype)
     if (tile_scale := operands.v.tile_scale) is not None:
-        tile_scale = tile_scale[:, :, keys.start // recipe.tile, None]  # [B, Hk, 1, 1]
+        tile_scale = tile_scale[:, :, keys.start // recipe.tile, None]  # [B, Hk, 1, Dv]
         tile_scale = tile_scale.repeat_interleave(s.shape[1] // tile_scale.shape[1], 1)
         factor = tile_scale if factor is None else factor * tile_scale
     o = fade * state.o[view]
