@@ -240,7 +240,7 @@ def _refuse(module: nn.Module, dropout: float, mask: Tensor | None, kwargs: dict
         )
     for key, what in _REFUSED.items():
         if kwargs.get(key) is not None:
-            raise ValueError(f"{key} in {name}: {what} is not supported; {out}")
+            raise ValueError(f"{key} ({what}) in {name} is not supported; {out}")
     lengths = kwargs.get("cu_seq_lens_q")
     if lengths is not None and mask is None and lengths.numel() > 2:
         raise ValueError(
