@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,8 @@ def test_variables_are_read_when_set(monkeypatch, tmp_path):
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
     return subprocess.run(
         ["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True
     )
