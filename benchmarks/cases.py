@@ -105,6 +105,7 @@ def _decode() -> list[Case]:
             kv_heads=heads,
             head_dim=d,
             packed=True,
+            peers=("sdpa",) if dtype == "float32" else ("sdpa", "sdpa-float32"),
             goals=(("sdpa", 2.0),) if precision == "int8" and dtype == "float32" else (),
         )
         for d in (64, 128)

@@ -6,7 +6,7 @@ caller's tensors.
 
 | peer | what |
 |---|---|
-| sdpa | torch scaled_dot_product_attention in the case's dtype |
+| sdpa | torch scaled_dot_product_attention in the case's dtype; grouped heads its better way |
 | sdpa-float32 | the same on float32 copies |
 | flex | compiled FlexAttention, with the case's block layout if it has one |
 | openvino-bf16, openvino-f32 | OpenVINO's ScaledDotProductAttention, inference precision as named |
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..attn.layouts import Band
 from .case import Case, layout
+from .timing import interleave
 
 Call = Callable[[], Tensor]
 
@@ -54,12 +55,19 @@ class Unavailable(RuntimeError):
 
 def _sdpa(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
     _aligned(case, "sdpa")
-    grouped = case.q_heads != case.kv_heads
+    if case.q_heads == case.kv_heads:
+        return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=case.causal)
+    # torch's grouped heads are slow in some shapes, repeated ones in others: it gets the better way
+    wide_k, wide_v = (x.repeat_interleave(case.q_heads // case.kv_heads, dim=1) for x in (k, v))
 
-    def call() -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=case.causal, enable_gqa=grouped)
+    def grouped() -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=case.causal, enable_gqa=True)
 
-    return call
+    def repeated() -> Tensor:
+        return F.scaled_dot_product_attention(q, wide_k, wide_v, is_causal=case.causal)
+
+    trial = interleave({"grouped": grouped, "repeated": repeated}, rounds=3)
+    return grouped if trial.ratio("repeated", "grouped").median > 1 else repeated
 
 
 def _sdpa_float32(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
