@@ -75,8 +75,16 @@ def test_attention_map_is_a_causal_distribution(tiny, tokens):
     assert mass.triu(1).abs().max() == 0
     assert 0 < picture["share95"] <= 1
     assert model.config._attn_implementation == "sdpa"
-    with pytest.raises(ValueError, match="expected a layer from 0 to 1"):
+    with pytest.raises(ValueError, match=r"layer is 7; expected one without a window, of \[0, 1\]"):
         attention_map(model, tokens, layer=7, cells=8)
+
+
+def test_attention_map_avoids_layers_with_a_window(tiny, tokens):
+    kinds = ["sliding_attention", "full_attention"]
+    model = tiny("Qwen2", use_sliding_window=True, sliding_window=8, layer_types=kinds)
+    assert attention_map(model, tokens, cells=8)["layer"] == 1
+    with pytest.raises(ValueError, match="layer is 0; expected one without a window"):
+        attention_map(model, tokens, layer=0, cells=8)
 
 
 def test_peak_memory_sees_what_was_freed():

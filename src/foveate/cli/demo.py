@@ -36,7 +36,11 @@ DEFAULT_WAYS = "native,int8,sage2,sage3,window"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `foveate demo`."""
     parser.add_argument("--tokens", type=int, default=4096, help="length of the text, 512 to 8100")
-    parser.add_argument("--model", default="smollm2-135m", help="a bundled model, or a folder")
+    parser.add_argument(
+        "--model",
+        default="auto",
+        help="smollm2-135m, gemma3-270m, a folder; auto: the largest here",
+    )
     parser.add_argument(
         "--ways", default=DEFAULT_WAYS, help=f"of {', '.join(WAYS)}, or names after foveate:"
     )
@@ -112,7 +116,7 @@ def measure(
         compile_rest(model)
     rows = compare(model, tokens, ways, args.rounds, tick)
     tick("looking into one head")
-    picture = attention_map(model, tokens[:, :MAP_TOKENS], model.config.num_hidden_layers // 3)
+    picture = attention_map(model, tokens[:, :MAP_TOKENS])
     tick("asking for the hidden number")
     return {
         "schema": 1,
@@ -168,6 +172,7 @@ def _check(args: argparse.Namespace) -> list[Way]:
     try:
         for way in [*ways, Way("", f"foveate:{args.precision}")]:
             register(way.name)
+        args.model = assets.largest() if args.model == "auto" else args.model
         assets.locate(args.model)
     except (ValueError, TypeError, assets.MissingAsset) as error:
         raise BadInput(str(error)) from None

@@ -26,7 +26,7 @@ def attention_map(
     Args:
         model: A transformers model whose attention goes through AttentionInterface.
         tokens: int64 `[1, L]`; L is cut to a multiple of `cells`.
-        layer: Number of the layer; the middle one if None.
+        layer: Number of a layer without a window; None takes one a third of the way up.
         cells: Rows and columns of the map.
 
     Returns:
@@ -35,8 +35,7 @@ def attention_map(
         mean share of visible keys that hold 95 % of a query's mass in this head, and
         `layer_share95` in all heads.
     """
-    if layer is None:
-        layer = model.config.num_hidden_layers // 2
+    layer = _full_layer(model, layer)
     length = tokens.shape[1] // cells * cells
     q, k, scale = _watch(model, tokens[:, :length], layer)
     maps, far, share = _pooled(q, k, scale, cells)
@@ -49,6 +48,18 @@ def attention_map(
         "share95": float(share[head]),
         "layer_share95": float(share.mean()),
     }
+
+
+def _full_layer(model: Any, layer: int | None) -> int:
+    """A layer whose queries see every earlier key, which is what the map draws."""
+    kinds = getattr(model.config, "layer_types", None)
+    kinds = kinds or ["full_attention"] * model.config.num_hidden_layers
+    full = [number for number, kind in enumerate(kinds) if kind == "full_attention"]
+    if layer is None and full:
+        return full[len(full) // 3]
+    if layer not in full:
+        raise ValueError(f"layer is {layer}; expected one without a window, of {full}")
+    return layer
 
 
 def _watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, float]:
@@ -78,7 +89,7 @@ def _watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, floa
     if not kept:
         raise ValueError(
             f"layer {layer} of {type(model).__name__} did not call AttentionInterface; "
-            f"expected a layer from 0 to {model.config.num_hidden_layers - 1}"
+            "choose a model that takes its attention from there"
         )
     return kept[0]
 

