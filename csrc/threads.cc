@@ -55,7 +55,8 @@ class Pool {
   void run(Work& work) {
     while ((int)workers_.size() < work.threads - 1) {
       const int index = (int)workers_.size() + 1;
-      workers_.emplace_back([this, index] { loop(index); });
+      // a new worker waits for the next turn: the work of the last one is gone
+      workers_.emplace_back([this, index, seen = turn_.load()] { loop(index, seen); });
       workers_.back().detach();
     }
     {
@@ -72,8 +73,7 @@ class Pool {
   std::mutex& gate() { return gate_; }
 
  private:
-  void loop(int index) {
-    uint64_t seen = 0;
+  void loop(int index, uint64_t seen) {
     for (;;) {
       for (int i = 0; i < kSpins && turn_.load(std::memory_order_acquire) == seen; ++i) pause_a_little();
       Work* work;
