@@ -95,3 +95,13 @@ def test_missing_model_names_the_command(monkeypatch, tmp_path, capsys):
 def test_tokens_beyond_the_model_are_refused(bundled, capsys):
     assert main(["demo", "--tokens", "4096", "--out", ""]) == 2
     assert "this model reads at most 2048" in capsys.readouterr().err
+
+
+def test_interrupt_leaves_no_file_and_the_model_as_it_was(bundled, tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("foveate.measure.comparison.read", interrupted)
+    assert main(["demo", "--tokens", "512", "--out", str(tmp_path / "r.html")]) == 130
+    assert list(tmp_path.iterdir()) == []
+    assert bundled.config._attn_implementation == "sdpa"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,6 @@ from .console import BadInput, print_json
 if TYPE_CHECKING:
     from ..measure.comparison import Way
 
-PASSKEY = "48213"
 MAP_TOKENS = 1024
 WAYS = {
     "native": ("native", "foveate:native", "the model's own dtype"),
@@ -99,6 +97,7 @@ def measure(
     from ..measure.machine import load_average, machine, versions
     from ..models import assets
     from ..models import transformers as _registers  # noqa: F401  the names are known from here on
+    from ..models.passkey import ask
 
     load = load_average()
     if args.threads:
@@ -135,7 +134,7 @@ def measure(
         },
         "rows": rows,
         "map": picture,
-        "answer": _ask(model, tokenizer, tokens, args.precision),
+        "answer": ask(model, tokenizer, tokens, args.precision),
     }
 
 
@@ -205,47 +204,6 @@ def _describe(model: Any, name: str) -> dict[str, Any]:
         "heads": heads,
         "kv_heads": getattr(config, "num_key_value_heads", None) or heads,
         "head_dim": getattr(config, "head_dim", None) or config.hidden_size // heads,
-    }
-
-
-def _ask(
-    model: Any, tokenizer: Any, tokens: Any, precision: str, depth: float = 0.3
-) -> dict[str, Any]:
-    """Hide a number in the text and ask for it."""
-    import torch
-
-    from ..models.spec import parse
-    from ..models.transformers import accelerate
-
-    hidden = f"The secret passkey is {PASSKEY}."
-    question = "Question: What is the secret passkey?\nAnswer: The secret passkey is"
-    body = tokenizer.decode(tokens[0, : tokens.shape[1] - 64], skip_special_tokens=True)
-    at = body.find("\n\n", int(len(body) * depth))
-    at = len(body) if at < 0 else at
-    prompt = tokenizer(f"{body[:at]}\n\n{hidden}{body[at:]}\n\n{question}", return_tensors="pt")
-    choice = parse(f"foveate:{precision}")
-    begin = time.perf_counter()
-    with (
-        torch.inference_mode(),
-        accelerate(model, select=choice.select, precision=choice.precision),
-    ):
-        out = model.generate(
-            **prompt, max_new_tokens=12, do_sample=False, pad_token_id=tokenizer.eos_token_id
-        )
-    taken = time.perf_counter() - begin
-    new = out[0, prompt.input_ids.shape[1] :]
-    text = tokenizer.decode(new, skip_special_tokens=True).split("\n")[0]
-    return {
-        "label": precision,
-        "hidden": hidden,
-        "question": question,
-        "depth": at / len(body),
-        "text": text,
-        "expected": PASSKEY,
-        "right": PASSKEY in text,
-        "prompt_tokens": int(prompt.input_ids.shape[1]),
-        "new_tokens": int(new.shape[0]),
-        "seconds": taken,
     }
 
 
