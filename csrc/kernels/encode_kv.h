@@ -14,45 +14,62 @@ struct ChannelStats {   // sum, min, max per channel, [3][kMaxD]
   float bad = 0.f;      // NaN if any value was NaN
 };
 
-// Columns outside, rows inside: sums and extremes stay in registers.
+// Rows in memory order, four at a time, so that the sums in the first-level cache are touched rarely.
 template <class Read>
 static inline void gather_stats(Read, const View& x, int64_t b, int64_t h, int64_t from, int64_t to, bool extremes,
                                 ChannelStats& s) {
-  const int64_t base = b * x.sb + h * x.sh;
-  F bad = zero();
-  for (int d = 0; d < (int)x.D; d += W) {
-    const int n = (int)least<int64_t>(W, x.D - d);
-    F sum = zero(), low = set1(INFINITY), high = set1(-INFINITY);
-    for (int64_t l = from; l < to; ++l) {
-      const int64_t at = base + l * x.sl + d;
-      const F v = n == W ? Read::whole(x.data, at) : Read::some(x.data, at, n);
-      sum = add(sum, v);
-      if (extremes) low = min(low, v), high = max(high, v);
+  const int D = (int)x.D, stride = (int)round_up(D, W);
+  for (int d = 0; d < stride; d += W)
+    store(s.sum + d, zero()), store(s.low + d, set1(INFINITY)), store(s.high + d, set1(-INFINITY));
+  for (int64_t l = from; l < to; l += 4) {
+    const int64_t at = b * x.sb + h * x.sh + l * x.sl;
+    const int rows = (int)least<int64_t>(4, to - l);
+    for (int d = 0; d < D; d += W) {
+      auto row = [&](int r) {   // rows behind the last repeat it for the extremes
+        const int64_t i = at + least(r, rows - 1) * x.sl + d;
+        return d + W <= D ? Read::whole(x.data, i) : Read::some(x.data, i, D - d);
+      };
+      const F v0 = row(0), v1 = row(1), v2 = row(2), v3 = row(3);
+      F sum = v0;
+      if (rows == 4) sum = add(add(v0, v1), add(v2, v3));
+      else {
+        if (rows > 1) sum = add(sum, v1);
+        if (rows > 2) sum = add(sum, v2);
+      }
+      store(s.sum + d, add(load(s.sum + d), sum));
+      if (!extremes) continue;
+      store(s.low + d, min(load(s.low + d), min(min(v0, v1), min(v2, v3))));
+      store(s.high + d, max(load(s.high + d), max(max(v0, v1), max(v2, v3))));
     }
-    bad = fma(sum, zero(), bad);   // 0 · finite = 0; a NaN or an infinity leaves a NaN
-    store(s.sum + d, sum);
-    store(s.low + d, low);
-    store(s.high + d, high);
   }
+  F bad = zero();   // 0 · finite = 0; a NaN or an infinity anywhere leaves a NaN
+  for (int d = 0; d < D; d += W) bad = fma(load(s.sum + d), zero(), bad);
   s.bad = sum_all(bad);
 }
 
 class EncodeKV {
  public:
   EncodeKV(KV& kv, const View& k, const View& v, int64_t first_tile) : kv_(kv), k_(k), v_(v), tile0_(first_tile) {
-    heads_ = kv.B * kv.H;
     tiles_ = (k.L + kv.fmt.tile - 1) / kv.fmt.tile;
     chunks_ = (k.L + kChunkTokens - 1) / kChunkTokens;
     k_stats_ = tile0_ == 0 && (kv.k_mean || kv.k_global);
     v_stats_ = tile0_ == 0 && (kv.v_mean || kv.v_scale);
-    if (k_stats_) ks_.resize(heads_ * chunks_);
-    if (v_stats_) vs_.resize(heads_ * chunks_);
+    if (k_stats_) ks_.resize((size_t)(heads_per_round() * chunks_));
+    if (v_stats_) vs_.resize((size_t)(heads_per_round() * chunks_));
   }
+  // Heads are encoded in rounds: what the statistics read is still in the second-level cache for the codes.
+  int64_t heads() const { return kv_.B * kv_.H; }
+  int64_t heads_per_round() const {
+    const int64_t bytes = k_.L * (k_.D + v_.D) * (k_.dtype == Dtype::f32 ? 4 : 2);
+    return most<int64_t>(1, least<int64_t>(heads(), (768 << 10) / most<int64_t>(bytes, 1)));
+  }
+  void begin_round(int64_t first) { head0_ = first, heads_ = least(heads_per_round(), heads() - first); }
+
   int64_t stat_jobs() const { return k_stats_ || v_stats_ ? heads_ * chunks_ : 0; }
   int64_t tile_jobs() const { return heads_ * tiles_; }
 
   void stat_job(int64_t n) {
-    const int64_t bh = n / chunks_, from = n % chunks_ * kChunkTokens, to = least(from + kChunkTokens, k_.L);
+    const int64_t bh = head0_ + n / chunks_, from = n % chunks_ * kChunkTokens, to = least(from + kChunkTokens, k_.L);
     const int64_t b = bh / kv_.H, h = bh % kv_.H;
     if (k_stats_) with_reader(k_, [&](auto r) { gather_stats(r, k_, b, h, from, to, kv_.k_global != nullptr, ks_[n]); });
     if (v_stats_) with_reader(v_, [&](auto r) { gather_stats(r, v_, b, h, from, to, kv_.v_scale != nullptr, vs_[n]); });
@@ -60,15 +77,16 @@ class EncodeKV {
 
   void merge_stats() {
     float mean[kMaxD + W], largest[kMaxD + W];
-    for (int64_t bh = 0; bh < heads_; ++bh) {
+    for (int64_t i = 0; i < heads_; ++i) {
+      const int64_t bh = head0_ + i;
       if (k_stats_) {
-        merge(ks_.data() + bh * chunks_, kv_.D, kv_.fmt.smooth_k, mean, largest);
+        merge(&ks_[i * chunks_], kv_.D, kv_.fmt.smooth_k, mean, largest);
         if (kv_.k_mean)
           for (int64_t d = 0; d < kv_.Dm; ++d) kv_.k_mean[bh * kv_.Dm + d] = d < kv_.D ? mean[d] : 0.f;
         if (kv_.k_global) kv_.k_global[bh] = top(largest, kv_.D);
       }
       if (v_stats_) {
-        merge(vs_.data() + bh * chunks_, kv_.Dv, kv_.fmt.smooth_v, mean, largest);
+        merge(&vs_[i * chunks_], kv_.Dv, kv_.fmt.smooth_v, mean, largest);
         for (int64_t d = 0; d < kv_.Dvp; ++d) {
           const bool in = d < kv_.Dv;
           if (kv_.v_mean) kv_.v_mean[bh * kv_.Dvp + d] = in ? mean[d] : 0.f;
@@ -79,7 +97,7 @@ class EncodeKV {
   }
 
   void tile_job(int64_t n) {
-    const int64_t bh = n / tiles_, t = n % tiles_;
+    const int64_t bh = head0_ + n / tiles_, t = n % tiles_;
     encode_k(bh, t);
     encode_v(bh, t);
   }
@@ -125,145 +143,154 @@ class EncodeKV {
     return on && largest >= kTiny ? largest / (448.f * 6.f) : 1.f;
   }
 
-  // Rows of one tile as floats, mean removed, zeros behind the last row; returns the largest |x| of all.
-  static float read_tile(const View& x, int64_t b, int64_t h, int64_t from, int rows, int tile, int stride,
-                         const float* mean, Array<float>& out) {
-    out.resize((size_t)tile * stride);
-    Largest top;
+  // Rows [r0, r0 + kStrip) of a tile as floats, mean removed, zeros behind the last row. Strips keep the floats in the
+  // first-level cache; they are whole micro-kernels and whole FP4 groups.
+  static constexpr int kStrip = 32;
+  static void read_strip(const View& x, int64_t b, int64_t h, int64_t from, int rows, int stride, const float* mean,
+                         float* out) {
     with_reader(x, [&](auto reader) {
-      for (int r = 0; r < rows; ++r) read_row(reader, x, b, h, from + r, mean, out.data() + (size_t)r * stride, top);
+      for (int r = 0; r < kStrip; ++r)
+        if (r < rows) read_row(reader, x, b, h, from + r, mean, out + (size_t)r * stride);
+        else std::memset(out + (size_t)r * stride, 0, sizeof(float) * stride);
     });
-    for (int r = rows; r < tile; ++r) std::memset(out.data() + (size_t)r * stride, 0, sizeof(float) * stride);
-    return top.value();
   }
 
   void encode_k(int64_t bh, int64_t t) {
-    const int tile = kv_.fmt.tile, stride = (int)round_up(kv_.D, W);
+    const int tile = kv_.fmt.tile, stride = (int)kv_.Dm;
     const int rows = (int)least<int64_t>(tile, k_.L - t * tile);
     const int64_t at = bh * kv_.capacity + tile0_ + t;
-    Array<float>& x = buffer();
-    const float tile_top = read_tile(k_, bh / kv_.H, bh % kv_.H, t * tile, rows, tile, stride,
-                                     kv_.k_mean ? kv_.k_mean + bh * kv_.Dm : nullptr, x);
-    if (kv_.k_float) pack_rows_f32(x.data(), tile, stride, (int)kv_.D, kv_.k_float + at * kv_.D * tile, W);
-    uint8_t* out = kv_.k + at * kv_.k_tile_bytes();
+    const float* mean = kv_.k_mean ? kv_.k_mean + bh * kv_.Dm : nullptr;
     const QKFormat& f = kv_.fmt.qk;
-    switch (f.kind) {
-      case QKFormat::f32: pack_rows_f32(x.data(), tile, stride, (int)kv_.D, (float*)out, kChunk); break;
-      case QKFormat::bf16: pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, kChunk); break;
-      case QKFormat::nvfp4: case QKFormat::mxfp4: {
-        const float g = second_level(kv_.k_global[bh], f.second_level);
-        for (int r = 0; r < rows; ++r) {
-          float* line = x.data() + (size_t)r * stride;
-          f.kind == QKFormat::nvfp4 ? fp4_row<true>(line, (int)kv_.D, 1.f / g) : fp4_row<false>(line, (int)kv_.D, 1.f / g);
-        }
-        kv_.k_scale[at] = g;
-        pack_rows_bf16(x.data(), tile, stride, (int)kv_.Dp, (uint16_t*)out, kChunk);
-        break;
-      }
-      case QKFormat::integer: {
-        Array<float>& largest = groups();
-        int count;
-        auto group = [&](int r) {
-          switch (f.k_grain) {
-            case Grain::token: return r;
-            case Grain::thread: return r / 64 * 4 + r % 8 / 2;
-            default: return 0;
-          }
-        };
-        count = f.k_grain == Grain::token ? tile : f.k_grain == Grain::thread ? (tile + 63) / 64 * 4 : 1;
-        largest.assign(count, 0.f);
-        if (f.k_grain == Grain::tensor) largest[0] = kv_.k_global[bh];
-        else if (count == 1) largest[0] = tile_top;
-        else largest_of_groups(x.data(), rows, stride, group, largest);
-        for (int r = 0; r < tile; ++r) {
-          const Step step(largest[group(r)], (float)f.limit);
-          if (kv_.k_scale_per_key()) kv_.k_scale[at * tile + r] = step.scale;
-          else kv_.k_scale[at] = step.scale;
-          pack_row_i8(x.data() + (size_t)r * stride, (int)kv_.Dp, step.inverse, (float)f.limit, kKeyOffset, out, kChunk, r);
-        }
+    float largest[kMaxTile] = {};
+    if (f.kind == QKFormat::integer) key_scales(bh, t, rows, mean, largest);
+    const bool fp4 = f.kind == QKFormat::nvfp4 || f.kind == QKFormat::mxfp4;
+    const float g = fp4 ? second_level(kv_.k_global[bh], f.second_level) : 1.f;
+    if (fp4) kv_.k_scale[at] = g;
+    alignas(64) float x[kStrip * (kMaxD + W)];
+    for (int r0 = 0; r0 < tile; r0 += kStrip) {
+      read_strip(k_, bh / kv_.H, bh % kv_.H, t * tile + r0, rows - r0, stride, mean, x);
+      if (kv_.k_float)
+        pack_rows_f32(x, kStrip, stride, (int)kv_.D, kv_.k_float + (at * tile + r0) * kv_.D, W);
+      uint8_t* out = kv_.k + at * kv_.k_tile_bytes() + r0 * kv_.Dp * dot_bytes(f.dot());
+      if (fp4)
+        for (int r = 0; r < kStrip; ++r)
+          f.kind == QKFormat::nvfp4 ? fp4_row<true>(x + (size_t)r * stride, (int)kv_.D, 1.f / g)
+                                    : fp4_row<false>(x + (size_t)r * stride, (int)kv_.D, 1.f / g);
+      switch (f.dot()) {
+        case Dot::f32: pack_rows_f32(x, kStrip, stride, (int)kv_.D, (float*)out, kChunk); break;
+        case Dot::bf16: pack_rows_bf16(x, kStrip, stride, (int)kv_.Dp, (uint16_t*)out, kChunk); break;
+        case Dot::i8:
+          for (int r = 0; r < kStrip; ++r)
+            pack_row_i8(x + (size_t)r * stride, (int)kv_.Dp, Step(largest[r0 + r], (float)f.limit).inverse,
+                        (float)f.limit, kKeyOffset, out, kChunk, r);
       }
     }
   }
 
-  template <class GroupOf>
-  static void largest_of_groups(const float* x, int rows, int stride, GroupOf group, Array<float>& largest) {
-    for (int r = 0; r < rows; ++r) {
-      Largest l;
-      for (int d = 0; d < stride; d += W) l.add(load(x + (size_t)r * stride + d));
-      float m = l.value(), &best = largest[group(r)];
-      best = keep_largest(best, m);
+  // The largest |k'| that goes with each key's scale; stores the scales.
+  void key_scales(int64_t bh, int64_t t, int rows, const float* mean, float* largest) {
+    const int tile = kv_.fmt.tile;
+    const int64_t at = bh * kv_.capacity + tile0_ + t;
+    const Grain grain = kv_.fmt.qk.k_grain;
+    auto group = [&](int r) { return grain == Grain::token ? r : grain == Grain::thread ? r / 64 * 4 + r % 8 / 2 : 0; };
+    float best[kMaxTile] = {};
+    if (grain == Grain::tensor) {
+      best[0] = kv_.k_global[bh];
+    } else {
+      with_reader(k_, [&](auto reader) {
+        for (int r = 0; r < rows; ++r) {
+          const float row = largest_of_row(reader, k_, bh / kv_.H, bh % kv_.H, t * tile + r, mean);
+          best[group(r)] = keep_largest(best[group(r)], row);
+        }
+      });
+    }
+    for (int r = 0; r < tile; ++r) {
+      largest[r] = best[group(r)];
+      const float scale = Step(largest[r], (float)kv_.fmt.qk.limit).scale;
+      kv_.k_scale[kv_.k_scale_per_key() ? at * tile + r : at] = scale;
     }
   }
 
   void encode_v(int64_t bh, int64_t t) {
     const int tile = kv_.fmt.tile, stride = (int)kv_.Dvp, Dv = (int)kv_.Dv;
     const int rows = (int)least<int64_t>(tile, v_.L - t * tile);
-    const int64_t at = bh * kv_.capacity + tile0_ + t;
-    Array<float>& x = buffer();
-    read_tile(v_, bh / kv_.H, bh % kv_.H, t * tile, rows, tile, stride,
-              kv_.v_mean ? kv_.v_mean + bh * kv_.Dvp : nullptr, x);
+    const int64_t at = bh * kv_.capacity + tile0_ + t, b = bh / kv_.H, h = bh % kv_.H;
+    const float* mean = kv_.v_mean ? kv_.v_mean + bh * kv_.Dvp : nullptr;
     const VFormat& f = kv_.fmt.v;
     const float* scale = kv_.v_scale ? kv_.v_scale + bh * kv_.Dvp : nullptr;
     alignas(64) float inverse[kMaxD + W];
-    for (int d = 0; d < stride; ++d)   // tiny channels are zeros; a NaN scale has codes 0
-      inverse[d] = !scale || d >= Dv ? 1.f : scale[d] > 1e-37f ? 1.f / scale[d] : 0.f;
-    switch (f.kind) {
-      case VFormat::f32: break;
-      case VFormat::bf16: break;
-      case VFormat::f16: each(x, tile, stride, [&](F a, int d) { return round_f16(mul(a, load(inverse + d))); }); break;
-      case VFormat::e4m3: each(x, tile, stride, [&](F a, int d) { return fp8<E4M3>(mul(a, load(inverse + d))); }); break;
-      case VFormat::e5m2: each(x, tile, stride, [&](F a, int d) { return fp8<E5M2>(mul(a, load(inverse + d))); }); break;
-      case VFormat::nvfp4: fp4_columns<true>(x, tile, stride, inverse); break;
-      case VFormat::mxfp4: fp4_columns<false>(x, tile, stride, inverse); break;
-      case VFormat::i8_channel: break;   // scaled while it is packed
-      case VFormat::i8_channel_tile:
-        if (f.kind == VFormat::i8_channel_tile) tile_scales(x, rows, stride, f.limit, kv_.v_tile + at * stride, inverse);
-    }
-    uint8_t* out = kv_.v + at * kv_.v_tile_bytes();
-    for (int col = 0; col < stride;) {   // columns in chunks, as the product reads them
-      const int width = stride - col >= kChunk ? kChunk : W;
-      const float* from = x.data() + col;
-      const int64_t at_col = (int64_t)col * tile;
-      switch (kv_.fmt.pv_dot()) {
-        case Dot::f32: pack_v_f32(from, tile, stride, width, (float*)out + at_col); break;
-        case Dot::bf16: pack_v_bf16(from, tile, stride, width, (uint16_t*)out + at_col); break;
-        case Dot::i8: pack_v_i8(from, tile, stride, width, inverse + col, f.limit, out + at_col); break;
+    if (f.kind == VFormat::i8_channel_tile) tile_scales(b, h, t * tile, rows, mean, kv_.v_tile + at * stride, inverse);
+    else
+      for (int d = 0; d < stride; ++d)   // tiny channels are zeros; a NaN scale has codes 0
+        inverse[d] = !scale || d >= Dv ? 1.f : scale[d] > 1e-37f ? 1.f / scale[d] : 0.f;
+    alignas(64) float x[kStrip * (kMaxD + W)];
+    for (int r0 = 0; r0 < tile; r0 += kStrip) {
+      read_strip(v_, b, h, t * tile + r0, rows - r0, stride, mean, x);
+      write_v(x, stride, inverse);
+      uint8_t* out = kv_.v + at * kv_.v_tile_bytes();
+      for (int col = 0; col < stride;) {   // columns in chunks, as the product reads them
+        const int width = stride - col >= kChunk ? kChunk : W;
+        const int64_t to = (int64_t)col * tile + r0 * width;
+        switch (kv_.fmt.pv_dot()) {
+          case Dot::f32: pack_v_f32(x + col, kStrip, stride, width, (float*)out + to); break;
+          case Dot::bf16: pack_v_bf16(x + col, kStrip, stride, width, (uint16_t*)out + to); break;
+          case Dot::i8: pack_v_i8(x + col, kStrip, stride, width, inverse + col, f.limit, out + to); break;
+        }
+        col += width;
       }
-      col += width;
+    }
+  }
+
+  // Values of one strip as their format has them; integers are scaled while they are packed.
+  void write_v(float* x, int stride, const float* inverse) const {
+    switch (kv_.fmt.v.kind) {
+      case VFormat::f32: case VFormat::bf16: case VFormat::i8_channel: case VFormat::i8_channel_tile: break;
+      case VFormat::f16: each(x, stride, [&](F a, int d) { return round_f16(mul(a, load(inverse + d))); }); break;
+      case VFormat::e4m3: each(x, stride, [&](F a, int d) { return to_format<E4M3>(mul(a, load(inverse + d))); }); break;
+      case VFormat::e5m2: each(x, stride, [&](F a, int d) { return to_format<E5M2>(mul(a, load(inverse + d))); }); break;
+      case VFormat::nvfp4: fp4_columns<true>(x, kStrip, stride, inverse); break;
+      case VFormat::mxfp4: fp4_columns<false>(x, kStrip, stride, inverse); break;
     }
   }
 
   // One scale per channel from the rows of this tile, and its inverse for the codes.
-  static void tile_scales(Array<float>& x, int rows, int stride, float limit, float* scale, float* inverse) {
-    for (int d = 0; d < stride; d += W) {
-      Largest top;
-      for (int r = 0; r < rows; ++r) top.add(load(x.data() + (size_t)r * stride + d));
-      float largest[W];
-      storei((int32_t*)largest, top.top);
-      for (int i = 0; i < W; ++i) {
-        const Step step(largest[i], limit);
-        scale[d + i] = step.scale, inverse[d + i] = step.inverse;
+  void tile_scales(int64_t b, int64_t h, int64_t from, int rows, const float* mean, float* scale, float* inverse) const {
+    alignas(64) int32_t top[kMaxD + W] = {};
+    const int D = (int)kv_.Dv, stride = (int)kv_.Dvp;
+    with_reader(v_, [&](auto reader) {
+      using Read = decltype(reader);
+      for (int r = 0; r < rows; ++r) {
+        const int64_t at = b * v_.sb + h * v_.sh + (from + r) * v_.sl;
+        for (int d = 0; d < D; d += W) {
+          F x = d + W <= D ? Read::whole(v_.data, at + d) : Read::some(v_.data, at + d, D - d);
+          if (mean) x = sub(x, load(mean + d));
+          storei(top + d, maxi(loadi(top + d), bits(abs(x))));   // as integers: a NaN is the largest
+        }
       }
+    });
+    for (int d = 0; d < stride; ++d) {
+      float largest;
+      std::memcpy(&largest, top + d, 4);
+      const Step step(largest, kv_.fmt.v.limit);
+      scale[d] = step.scale, inverse[d] = step.inverse;
     }
   }
 
-  template <class Format>
-  static F fp8(F x) { return to_format<Format>(x); }
   template <class Fn>
-  static void each(Array<float>& x, int rows, int stride, Fn fn) {
-    for (int r = 0; r < rows; ++r)
+  static void each(float* x, int stride, Fn fn) {
+    for (int r = 0; r < kStrip; ++r)
       for (int d = 0; d < stride; d += W) {
-        float* at = x.data() + (size_t)r * stride + d;
+        float* at = x + (size_t)r * stride + d;
         store(at, fn(load(at), d));
       }
   }
   // Groups of keys for each channel, a vector of channels at a time.
   template <bool nv>
-  static void fp4_columns(Array<float>& x, int rows, int stride, const float* inverse_global) {
+  static void fp4_columns(float* x, int rows, int stride, const float* inverse_global) {
     constexpr int group = nv ? 16 : 32;
     for (int r = 0; r < rows; r += group)
       for (int d = 0; d < stride; d += W) {
-        float* at = x.data() + (size_t)r * stride + d;
+        float* at = x + (size_t)r * stride + d;
         F top = zero();
         for (int i = 0; i < group; ++i) {
           const F v = mul(load(at + (size_t)i * stride), load(inverse_global + d));
@@ -302,12 +329,10 @@ class EncodeKV {
         for (int i = 0; i < W; ++i, out += 2) out[0] = even[i], out[1] = odd[i];
       }
   }
-  static Array<float>& buffer() { static thread_local Array<float> x; return x; }
-  static Array<float>& groups() { static thread_local Array<float> x; return x; }
 
   KV& kv_;
   const View &k_, &v_;
-  int64_t tile0_, heads_, tiles_, chunks_;
+  int64_t tile0_, tiles_, chunks_, head0_ = 0, heads_ = 0;
   bool k_stats_, v_stats_;
   Array<ChannelStats> ks_, vs_;
 };

@@ -102,7 +102,8 @@ class EncodeQ {
   int read_block(int64_t n, Array<float>& x) {
     const int64_t qh = n / blocks_, row0 = n % blocks_ * block_;
     const int rows = (int)least<int64_t>(block_, q_.L - row0), s = stride();
-    x.assign((size_t)round_up(rows, R) * s, 0.f);
+    x.resize((size_t)round_up(rows, R) * s);
+    for (size_t i = (size_t)rows * s; i < x.size(); ++i) x[i] = 0.f;
     const int64_t fold = x_.H / q_.H;   // query heads folded into one (decoding)
     const int64_t b = qh / q_.H, h = qh % q_.H;
     const bool folded = q_.L != x_.L;
@@ -112,8 +113,7 @@ class EncodeQ {
       for (int r = 0; r < rows; ++r) {
         const int64_t row = row0 + r;
         float* line = x.data() + (size_t)r * s;
-        Largest top;
-        read_row(reader, x_, b, folded ? h * fold + row / x_.L : h, folded ? row % x_.L : row, nullptr, line, top);
+        read_row(reader, x_, b, folded ? h * fold + row / x_.L : h, folded ? row % x_.L : row, nullptr, line);
         if (!k_mean) continue;
         F dot = zero();
         for (int d = 0; d < s; d += W) dot = fma(load(line + d), load(k_mean + d), dot);

@@ -52,16 +52,27 @@ struct Largest {
 
 // One row as floats, zeros up to a whole vector; minus `mean` (as long as the padded row) if there is one.
 template <class Read>
-static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, float* out,
-                            Largest& top) {
+static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, float* out) {
   const int64_t at = b * x.sb + h * x.sh + l * x.sl;
   const int D = (int)x.D;
   for (int d = 0; d < D; d += W) {
     F v = d + W <= D ? Read::whole(x.data, at + d) : Read::some(x.data, at + d, D - d);
     if (mean) v = sub(v, load(mean + d));
     store(out + d, v);
+  }
+}
+
+template <class Read>
+static inline float largest_of_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean) {
+  const int64_t at = b * x.sb + h * x.sh + l * x.sl;
+  const int D = (int)x.D;
+  Largest top;
+  for (int d = 0; d < D; d += W) {
+    F v = d + W <= D ? Read::whole(x.data, at + d) : Read::some(x.data, at + d, D - d);
+    if (mean) v = sub(v, load(mean + d));
     top.add(v);
   }
+  return top.value();
 }
 
 static inline void write_row(const float* x, void* data, Dtype dtype, int64_t at, int64_t D) {

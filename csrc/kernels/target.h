@@ -11,11 +11,14 @@ namespace foveate::FOVEATE_TARGET {
 
 static void encode_keys_values(KV& kv, const View& k, const View& v, int64_t first_tile, int threads) {
   EncodeKV e(kv, k, v, first_tile);
-  if (e.stat_jobs()) {
-    parallel_for(e.stat_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->stat_job(n); }, &e);
-    e.merge_stats();
+  for (int64_t head = 0; head < e.heads(); head += e.heads_per_round()) {
+    e.begin_round(head);
+    if (e.stat_jobs()) {
+      parallel_for(e.stat_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->stat_job(n); }, &e);
+      e.merge_stats();
+    }
+    parallel_for(e.tile_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->tile_job(n); }, &e);
   }
-  parallel_for(e.tile_jobs(), threads, [](void* x, int64_t n, int) { ((EncodeKV*)x)->tile_job(n); }, &e);
 }
 
 static void encode_queries(Queries& q, const Call& call) {
