@@ -2,16 +2,65 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <new>
 
 namespace foveate {
 
-void Free::operator()(void* p) const { std::free(p); }
+namespace {
+
+// Freed buffers are kept for the next call of the same sizes: fresh pages from the system cost about as much as
+// encoding what goes into them. At most this much is kept; larger buffers go back at once.
+constexpr size_t kKept = 64u << 20;
+
+struct Shelf {
+  std::mutex lock;
+  std::multimap<size_t, void*> buffers;   // by size
+  size_t bytes = 0;
+};
+Shelf& shelf() {
+  static Shelf* one = new Shelf;   // never destroyed: buffers may be freed while the process ends
+  return *one;
+}
+
+// Before each buffer stands its size.
+constexpr size_t kHead = 64;
+
+}  // namespace
 
 Bytes allocate(size_t bytes) {
-  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
+  size_t size = (bytes + kHead + 4095) / 4096 * 4096;
+  {
+    Shelf& s = shelf();
+    std::lock_guard<std::mutex> hold(s.lock);
+    auto it = s.buffers.lower_bound(size);
+    if (it != s.buffers.end() && it->first <= size + size / 4) {
+      void* p = it->second;
+      s.bytes -= it->first;
+      s.buffers.erase(it);
+      return Bytes(p);
+    }
+  }
+  char* p = static_cast<char*>(std::aligned_alloc(kHead, size));
   if (!p) throw std::bad_alloc();
-  return Bytes(p);
+  std::memcpy(p, &size, sizeof size);
+  return Bytes(p + kHead);
+}
+
+void Free::operator()(void* p) const {
+  size_t size;
+  std::memcpy(&size, static_cast<char*>(p) - kHead, sizeof size);
+  Shelf& s = shelf();
+  {
+    std::lock_guard<std::mutex> hold(s.lock);
+    if (s.bytes + size <= kKept) {
+      s.buffers.emplace(size, p);
+      s.bytes += size;
+      return;
+    }
+  }
+  std::free(static_cast<char*>(p) - kHead);
 }
 
 OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv, int64_t tiles, int lanes) {

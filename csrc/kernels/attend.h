@@ -495,14 +495,16 @@ inline void Attention::write(const Item& it, Scratch& s) const {
     const float l = sum_all(load(o + kv_.Dvp));
     const bool empty = l == 0.f;
     const F inverse = set1(empty ? 0.f : 1.f / l);
+    const int64_t at = it.b * c_.out.sb + h * c_.out.sh + i * c_.out.sl;
+    const bool direct = c_.out.dtype == Dtype::f32 && kv_.Dvp == kv_.Dv;
+    float* to = direct ? (float*)c_.out.data + at : line;
     for (int c = 0; c < kv_.Dvp; c += W) {
       F x = mul(load(o + c), inverse);
       if (v_scale) x = mul(x, load(v_scale + c));
       if (v_mean && !empty) x = add(x, load(v_mean + c));
-      store(line + c, x);
+      store(to + c, x);
     }
-    const int64_t at = it.b * c_.out.sb + h * c_.out.sh + i * c_.out.sl;
-    write_row(line, c_.out.data, c_.out.dtype, at, kv_.Dv);
+    if (!direct) write_row(line, c_.out.data, c_.out.dtype, at, kv_.Dv);
     float lse = empty ? kNone : kLn2 * (s.m[r] + log2f(l) - log2_levels_);
     if (!empty && q_.k_mean_dot) lse += q_.k_mean_dot[it.qh * q_.Lp + row];
     if (c_.out.lse) c_.out.lse[(it.b * c_.q.H + h) * c_.q.L + i] = lse;

@@ -161,8 +161,8 @@ class EncodeKV {
     const int64_t at = bh * kv_.capacity + tile0_ + t;
     const float* mean = kv_.k_mean ? kv_.k_mean + bh * kv_.Dm : nullptr;
     const QKFormat& f = kv_.fmt.qk;
-    float largest[kMaxTile] = {};
-    if (f.kind == QKFormat::integer) key_scales(bh, t, rows, mean, largest);
+    float inverse[kMaxTile];
+    if (f.kind == QKFormat::integer) key_scales(bh, t, rows, mean, inverse);
     const bool fp4 = f.kind == QKFormat::nvfp4 || f.kind == QKFormat::mxfp4;
     const float g = fp4 ? second_level(kv_.k_global[bh], f.second_level) : 1.f;
     if (fp4) kv_.k_scale[at] = g;
@@ -181,33 +181,37 @@ class EncodeKV {
         case Dot::bf16: pack_rows_bf16(x, kStrip, stride, (int)kv_.Dp, (uint16_t*)out, kChunk); break;
         case Dot::i8:
           for (int r = 0; r < kStrip; ++r)
-            pack_row_i8(x + (size_t)r * stride, (int)kv_.Dp, Step(largest[r0 + r], (float)f.limit).inverse,
-                        (float)f.limit, kKeyOffset, out, kChunk, r);
+            pack_row_i8(x + (size_t)r * stride, (int)kv_.Dp, inverse[r0 + r], (float)f.limit, kKeyOffset, out, kChunk, r);
       }
     }
   }
 
-  // The largest |k'| that goes with each key's scale; stores the scales.
-  void key_scales(int64_t bh, int64_t t, int rows, const float* mean, float* largest) {
+  // Stores the scales of a tile's keys; yields the factor from each key to its codes.
+  void key_scales(int64_t bh, int64_t t, int rows, const float* mean, float* inverse) {
     const int tile = kv_.fmt.tile;
-    const int64_t at = bh * kv_.capacity + tile0_ + t;
+    const int64_t at = bh * kv_.capacity + tile0_ + t, b = bh / kv_.H, h = bh % kv_.H;
+    const float limit = (float)kv_.fmt.qk.limit;
     const Grain grain = kv_.fmt.qk.k_grain;
-    auto group = [&](int r) { return grain == Grain::token ? r : grain == Grain::thread ? r / 64 * 4 + r % 8 / 2 : 0; };
-    float best[kMaxTile] = {};
-    if (grain == Grain::tensor) {
-      best[0] = kv_.k_global[bh];
-    } else {
-      with_reader(k_, [&](auto reader) {
-        for (int r = 0; r < rows; ++r) {
-          const float row = largest_of_row(reader, k_, bh / kv_.H, bh % kv_.H, t * tile + r, mean);
-          best[group(r)] = keep_largest(best[group(r)], row);
-        }
-      });
+    if (!kv_.k_scale_per_key()) {
+      Largest top;
+      if (grain != Grain::tensor)
+        with_reader(k_, [&](auto reader) {
+          for (int r = 0; r < rows; ++r) add_row(reader, k_, b, h, t * tile + r, mean, top);
+        });
+      const Step step(grain == Grain::tensor ? kv_.k_global[bh] : top.value(), limit);
+      kv_.k_scale[at] = step.scale;
+      for (int r = 0; r < tile; ++r) inverse[r] = step.inverse;
+      return;
     }
+    auto group = [&](int r) { return grain == Grain::token ? r : r / 64 * 4 + r % 8 / 2; };
+    Largest top[kMaxTile];
+    with_reader(k_, [&](auto reader) {
+      for (int r = 0; r < rows; ++r) add_row(reader, k_, b, h, t * tile + r, mean, top[group(r)]);
+    });
     for (int r = 0; r < tile; ++r) {
-      largest[r] = best[group(r)];
-      const float scale = Step(largest[r], (float)kv_.fmt.qk.limit).scale;
-      kv_.k_scale[kv_.k_scale_per_key() ? at * tile + r : at] = scale;
+      const Step step(top[group(r)].value(), limit);
+      kv_.k_scale[at * tile + r] = step.scale;
+      inverse[r] = step.inverse;
     }
   }
 

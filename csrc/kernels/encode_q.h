@@ -36,6 +36,7 @@ class EncodeQ {
   }
 
   void job(int64_t n) {
+    if (f_.kind == QKFormat::integer && f_.q_grain == Grain::token && !q_.mean) return rows_of_their_own(n);
     Array<float>& x = buffer();
     const int rows = read_block(n, x);
     const int64_t qh = n / blocks_, row0 = n % blocks_ * block_;
@@ -98,26 +99,59 @@ class EncodeQ {
 
  private:
   int stride() const { return (int)round_up(q_.D, W); }
+
+  // Where a row of Queries comes from.
+  struct Source { int64_t b, h, l, kv_head; };
+  Source source(int64_t qh, int64_t row) const {
+    const int64_t fold = x_.H / q_.H;   // query heads folded into one (decoding)
+    const int64_t b = qh / q_.H, h = qh % q_.H;
+    if (q_.L != x_.L) return {b, h * fold + row / x_.L, row % x_.L, qh};
+    return {b, h, row, b * kv_.H + h / (q_.H / kv_.H)};
+  }
+
+  // What lse needs where the mean of K was removed: scale · q · mean.
+  void dot_with_mean(const float* line, int64_t qh, int64_t row, int64_t kv_head) {
+    F dot = zero();
+    for (int d = 0; d < stride(); d += W) dot = fma(load(line + d), load(kv_.k_mean + kv_head * kv_.Dm + d), dot);
+    q_.k_mean_dot[qh * q_.Lp + row] = scale_ * sum_all(dot);
+  }
+
+  // The short road where each row has its own scale and nothing is smoothed: no block of floats in between.
+  void rows_of_their_own(int64_t n) {
+    const int64_t qh = n / blocks_, row0 = n % blocks_ * block_;
+    const int rows = (int)least<int64_t>(block_, q_.L - row0), padded = (int)round_up(rows, R);
+    const float limit = (float)f_.limit, size = fabsf(scale_) * kLog2e, sign = scale_ < 0 ? -1.f : 1.f;
+    uint8_t* codes = q_.codes + (qh * (q_.Lp / R) + row0 / R) * q_.Dp * R;
+    alignas(64) float line[kMaxD + W] = {};
+    with_reader(x_, [&](auto reader) {
+      for (int r = 0; r < padded; ++r) {
+        const int64_t row = row0 + r, to = qh * q_.Lp + row;
+        Largest top;
+        if (r < rows) {
+          const Source s = source(qh, row);
+          read_row(reader, x_, s.b, s.h, s.l, nullptr, line);
+          for (int d = 0; d < stride(); d += W) top.add(load(line + d));
+          if (lse_ && kv_.k_mean) dot_with_mean(line, qh, row, s.kv_head);
+        }
+        const Step step(top.value(), limit);
+        q_.scale[to] = size * step.scale;
+        q_.start[to] = -kKeyOffset * pack_row_i8(line, (int)q_.Dp, sign * step.inverse, limit, 0, codes, R, r);
+      }
+    });
+  }
+
   // Rows of block n as floats, mean removed; also the terms that need the full q.
   int read_block(int64_t n, Array<float>& x) {
     const int64_t qh = n / blocks_, row0 = n % blocks_ * block_;
     const int rows = (int)least<int64_t>(block_, q_.L - row0), s = stride();
     x.resize((size_t)round_up(rows, R) * s);
     for (size_t i = (size_t)rows * s; i < x.size(); ++i) x[i] = 0.f;
-    const int64_t fold = x_.H / q_.H;   // query heads folded into one (decoding)
-    const int64_t b = qh / q_.H, h = qh % q_.H;
-    const bool folded = q_.L != x_.L;
-    const float* k_mean = nullptr;
-    if (lse_ && kv_.k_mean) k_mean = kv_.k_mean + (folded ? qh : b * kv_.H + h / (q_.H / kv_.H)) * kv_.Dm;
     with_reader(x_, [&](auto reader) {
       for (int r = 0; r < rows; ++r) {
-        const int64_t row = row0 + r;
+        const Source from = source(qh, row0 + r);
         float* line = x.data() + (size_t)r * s;
-        read_row(reader, x_, b, folded ? h * fold + row / x_.L : h, folded ? row % x_.L : row, nullptr, line);
-        if (!k_mean) continue;
-        F dot = zero();
-        for (int d = 0; d < s; d += W) dot = fma(load(line + d), load(k_mean + d), dot);
-        q_.k_mean_dot[qh * q_.Lp + row] = scale_ * sum_all(dot);
+        read_row(reader, x_, from.b, from.h, from.l, nullptr, line);
+        if (lse_ && kv_.k_mean) dot_with_mean(line, qh, row0 + r, from.kv_head);
       }
     });
     if (!q_.mean) return rows;

@@ -40,10 +40,7 @@ struct Largest {
   I top = zeroi();
   inline void add(F x) { top = maxi(top, bits(abs(x))); }
   inline float value() const {
-    int32_t lane[W];
-    storei(lane, top);
-    int32_t best = 0;
-    for (int i = 0; i < W; ++i) best = most(best, lane[i]);
+    const int32_t best = max_all(top);
     float x;
     std::memcpy(&x, &best, 4);
     return x;
@@ -63,16 +60,14 @@ static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l
 }
 
 template <class Read>
-static inline float largest_of_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean) {
+static inline void add_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, Largest& top) {
   const int64_t at = b * x.sb + h * x.sh + l * x.sl;
   const int D = (int)x.D;
-  Largest top;
   for (int d = 0; d < D; d += W) {
     F v = d + W <= D ? Read::whole(x.data, at + d) : Read::some(x.data, at + d, D - d);
     if (mean) v = sub(v, load(mean + d));
     top.add(v);
   }
-  return top.value();
 }
 
 static inline void write_row(const float* x, void* data, Dtype dtype, int64_t at, int64_t D) {
@@ -152,10 +147,7 @@ static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float l
   }
   uint32_t* to = (uint32_t*)out + (int64_t)(row / slots) * slots * (Dp / 4) + row % slots;
   for (int d = 0; d < Dp; d += 4, to += slots) std::memcpy(to, line + d, 4);
-  int32_t lane[W], total = 0;
-  storei(lane, sum);
-  for (int i = 0; i < W; ++i) total += lane[i];
-  return total;
+  return sum_all(sum);
 }
 
 }  // namespace

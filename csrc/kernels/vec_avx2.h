@@ -41,6 +41,19 @@ static inline F from_bits(I a) { return _mm256_castsi256_ps(a); }
 static inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 static inline I round_int(F a) { return _mm256_cvtps_epi32(a); }
 static inline F abs(F a) { return from_bits(andi(bits(a), set1i(0x7fffffff))); }
+static inline int32_t sum_all(I a) {
+  int32_t lane[W], total = 0;
+  storei(lane, a);
+  for (int i = 0; i < W; ++i) total += lane[i];
+  return total;
+}
+static inline int32_t max_all(I a) {
+  int32_t lane[W];
+  storei(lane, a);
+  int32_t best = lane[0];
+  for (int i = 1; i < W; ++i) best = lane[i] > best ? lane[i] : best;
+  return best;
+}
 static inline float sum_all(F a) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));

@@ -41,8 +41,9 @@ static inline F from_bits(I a) { return _mm512_castsi512_ps(a); }
 static inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
 static inline I round_int(F a) { return _mm512_cvtps_epi32(a); }      // to nearest even
 static inline F round_even(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline int32_t sum_all(I a) { return _mm512_reduce_add_epi32(a); }
+static inline int32_t max_all(I a) { return _mm512_reduce_max_epi32(a); }
 static inline float sum_all(F a) { return _mm512_reduce_add_ps(a); }
-static inline float max_all(F a) { return _mm512_reduce_max_ps(a); }
 static inline F abs(F a) { return _mm512_abs_ps(a); }
 
 // 16-bit floats and bytes

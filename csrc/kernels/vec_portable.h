@@ -42,6 +42,19 @@ static inline F to_float(I a) { return __builtin_convertvector(a, F); }
 // To nearest even for |a| < 2^22, which holds for every code; the sum's low bits are the integer.
 static inline I round_int(F a) { return subi(bits(a + set1(12582912.f)), set1i(0x4b400000)); }
 static inline F abs(F a) { return from_bits(andi(bits(a), set1i(0x7fffffff))); }
+static inline int32_t sum_all(I a) {
+  int32_t lane[W], total = 0;
+  storei(lane, a);
+  for (int i = 0; i < W; ++i) total += lane[i];
+  return total;
+}
+static inline int32_t max_all(I a) {
+  int32_t lane[W];
+  storei(lane, a);
+  int32_t best = lane[0];
+  for (int i = 1; i < W; ++i) best = lane[i] > best ? lane[i] : best;
+  return best;
+}
 static inline float sum_all(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 
 static inline float f16_to_float(uint16_t h) {
