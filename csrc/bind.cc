@@ -95,17 +95,18 @@ NB_MODULE(_native, m) {
   nb::class_<Formats>(m, "Formats")
       .def("__init__", [](Formats* f, int qk, int limit, int q_grain, int k_grain, bool qk_second, int p, float levels,
                           int v, float v_limit, bool v_second, int sum, int chain, bool smooth_q, bool smooth_k,
-                          bool smooth_v, int block_q, int warp_q, int tile) {
+                          bool smooth_v, int mean_every, int block_q, int warp_q, int tile) {
         new (f) Formats();
         f->qk = {(QKFormat::Kind)qk, limit, (Grain)q_grain, (Grain)k_grain, qk_second};
         f->p = (PKind)p, f->p_levels = levels;
         f->v = {(VFormat::Kind)v, v_limit, v_second};
         f->sum = (Sum)sum, f->chain = chain;
         f->smooth_q = smooth_q, f->smooth_k = smooth_k, f->smooth_v = smooth_v;
+        f->mean_every = mean_every;
         f->block_q = block_q, f->warp_q = warp_q, f->tile = tile;
       }, nb::kw_only(), nb::arg("qk"), nb::arg("limit"), nb::arg("q_grain"), nb::arg("k_grain"), nb::arg("qk_second"),
          nb::arg("p"), nb::arg("levels"), nb::arg("v"), nb::arg("v_limit"), nb::arg("v_second"), nb::arg("sum"),
-         nb::arg("chain"), nb::arg("smooth_q"), nb::arg("smooth_k"), nb::arg("smooth_v"), nb::arg("block_q"),
+         nb::arg("chain"), nb::arg("smooth_q"), nb::arg("smooth_k"), nb::arg("smooth_v"), nb::arg("mean_every"), nb::arg("block_q"),
          nb::arg("warp_q"), nb::arg("tile"));
   nb::class_<PyKV>(m, "KV")
       .def(nb::init<const Formats&, const TensorTuple&, const TensorTuple&, int>())

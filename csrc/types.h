@@ -44,6 +44,7 @@ struct Formats {
   Sum sum = Sum::fp32;
   int chain = 32;                // keys between roundings of fp22 and fp16 sums
   bool smooth_q = false, smooth_k = false, smooth_v = false;
+  int mean_every = 1;            // means of K and V over every n-th token, as long as that leaves 256
   int block_q = 128, warp_q = 32, tile = 128;
   Dot pv_dot() const {
     switch (p) {

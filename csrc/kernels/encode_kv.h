@@ -14,19 +14,20 @@ struct ChannelStats {   // sum, min, max per channel, [3][kMaxD]
   float bad = 0.f;      // NaN if any value was NaN
 };
 
-// Rows in memory order, four at a time, so that the sums in the first-level cache are touched rarely.
+// Every step-th row, in memory order, four at a time, so that the sums in the first-level cache are touched rarely.
 template <class Read>
-static inline void gather_stats(Read, const View& x, int64_t b, int64_t h, int64_t from, int64_t to, bool extremes,
+static inline void gather_stats(Read, const View& x, int64_t b, int64_t h, int64_t from, int64_t to, int64_t step, bool extremes,
                                 ChannelStats& s) {
   const int D = (int)x.D, stride = (int)round_up(D, W);
   for (int d = 0; d < stride; d += W)
     store(s.sum + d, zero()), store(s.low + d, set1(INFINITY)), store(s.high + d, set1(-INFINITY));
-  for (int64_t l = from; l < to; l += 4) {
-    const int64_t at = b * x.sb + h * x.sh + l * x.sl;
-    const int rows = (int)least<int64_t>(4, to - l);
+  for (int64_t l = from; l < to; l += 4 * step) {
+    const int64_t at = b * x.sb + h * x.sh + l * x.sl, next = step * x.sl;
+    const int rows = (int)least<int64_t>(4, (to - l + step - 1) / step);
+    for (int r = 0; r < rows; ++r) prefetch_row(x, at + (r + kAhead) * next);
     for (int d = 0; d < D; d += W) {
       auto row = [&](int r) {   // rows behind the last repeat it for the extremes
-        const int64_t i = at + least(r, rows - 1) * x.sl + d;
+        const int64_t i = at + least(r, rows - 1) * next + d;
         return d + W <= D ? Read::whole(x.data, i) : Read::some(x.data, i, D - d);
       };
       const F v0 = row(0), v1 = row(1), v2 = row(2), v3 = row(3);
@@ -71,8 +72,8 @@ class EncodeKV {
   void stat_job(int64_t n) {
     const int64_t bh = head0_ + n / chunks_, from = n % chunks_ * kChunkTokens, to = least(from + kChunkTokens, k_.L);
     const int64_t b = bh / kv_.H, h = bh % kv_.H;
-    if (k_stats_) with_reader(k_, [&](auto r) { gather_stats(r, k_, b, h, from, to, kv_.k_global != nullptr, ks_[n]); });
-    if (v_stats_) with_reader(v_, [&](auto r) { gather_stats(r, v_, b, h, from, to, kv_.v_scale != nullptr, vs_[n]); });
+    if (k_stats_) with_reader(k_, [&](auto r) { gather_stats(r, k_, b, h, from, to, step(), kv_.k_global != nullptr, ks_[n]); });
+    if (v_stats_) with_reader(v_, [&](auto r) { gather_stats(r, v_, b, h, from, to, step(), kv_.v_scale != nullptr, vs_[n]); });
   }
 
   void merge_stats() {
@@ -112,9 +113,15 @@ class EncodeKV {
         low = least(low, part[c].low[d]), high = most(high, part[c].high[d]);
         bad += part[c].bad;
       }
-      mean[d] = smooth ? float(sum / double(k_.L)) : 0.f;
+      mean[d] = smooth ? float(sum / double((k_.L + step() - 1) / step())) : 0.f;
       largest[d] = most(high - mean[d], mean[d] - low) + bad;
     }
+  }
+  // Rows between those that a mean is taken of; extremes need every row, their formats have mean_every 1.
+  int64_t step() const {   // a power of two, so that chunks of tokens begin with a sampled one
+    int64_t n = 1;
+    while (2 * n <= kv_.fmt.mean_every && 2 * n <= k_.L / 256) n *= 2;
+    return n;
   }
   static float top(const float* x, int64_t n) {
     float best = 0.f;

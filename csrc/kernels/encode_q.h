@@ -129,6 +129,7 @@ class EncodeQ {
         Largest top;
         if (r < rows) {
           const Source s = source(qh, row);
+          prefetch_row(x_, s.b * x_.sb + s.h * x_.sh + (s.l + kAhead) * x_.sl);
           read_row(reader, x_, s.b, s.h, s.l, nullptr, line);
           for (int d = 0; d < stride(); d += W) top.add(load(line + d));
           if (lse_ && kv_.k_mean) dot_with_mean(line, qh, row, s.kv_head);

@@ -22,7 +22,7 @@ from .layouts.memory import new_lse, new_output
 from .pipeline import mask_kind, plan_of, precision_of
 from .precision import Precision
 from .precision.recipe import Recipe
-from .select import Window, selection_named
+from .select import Dense, Selection, Window, selection_named
 
 SETTLE = 512
 """Tokens whose statistics (means) are good enough to keep for ever."""
@@ -54,8 +54,8 @@ class PackedKV:
     ) -> None:
         check.check_tensors(k=k, v=v)
         check.check_no_grad(k=k, v=v)
-        # one query row of k's own heads stands for those to come: sizes and dtypes are checked by it,
-        # and "auto" decides for a length that repays encoding
+        # one query row of k's own heads stands for those to come: sizes and dtypes are checked by
+        # it, and "auto" decides for a length that repays encoding
         stand_in = [
             (*x.shape[:2], length, *x.shape[3:]) if x.dim() == 4 else x.shape
             for x, length in ((k, 1), (k, max(k.shape[-2], 256)), (v, max(v.shape[-2], 256)))
@@ -127,8 +127,8 @@ class PackedKV:
                 )
         if self._packed is not None and not appendable(self._recipe):
             raise ValueError(
-                f'precision "{self.precision.name}" has scales that span all tokens; a PackedKV that '
-                'grows needs "native" or "int8" (or make a new one from all tokens)'
+                f'precision "{self.precision.name}" has scales that span all tokens; a PackedKV '
+                'that grows needs "native" or "int8" (or make a new one from all tokens)'
             )
         if length == 0:
             return
@@ -243,8 +243,9 @@ def _band(select: str | Window, causal: bool) -> Band | None:
         select = selection_named(select)
     if isinstance(select, Window):
         return select.band(causal)
-    if select.name != "dense":
-        raise ValueError(
+    if not isinstance(select, Dense):
+        kind = ValueError if isinstance(select, Selection) else TypeError
+        raise kind(
             f'select is {select}; PackedKV.attend takes "dense" or Window(span, sink), '
             "foveate.attention takes every selection"
         )

@@ -66,7 +66,7 @@ def encode_channels_and_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantiz
     Returns:
         codes int8 `[B, Hk, Lk, Dv]`, tile_scale `[B, Hk, nTiles, Dv]`.
     """
-    batch, heads, length, dim = v.shape
+    length = v.shape[2]
     padded = torch.nn.functional.pad(v, (0, 0, 0, -length % tile))
     tiles = padded.unflatten(2, (-1, tile))  # [B, Hk, nTiles, tile, Dv]
     scale = tiles.abs().amax(3).clamp_min(SMALLEST) / limit

@@ -43,6 +43,7 @@ class Recipe:
     denominator: Literal["exact", "quantized"] = (
         "exact"  # l sums p before or after it is written in `p`
     )
+    mean_every: int = 1  # means of K and V over every n-th token only, as long as that leaves 256
     block_q: int = 128  # queries that share a mean (smooth_q) and a "block" scale
     warp_q: int = 32  # queries per warp, for the granularities "warp" and "thread"
     tile: int = 128  # keys per step of the online softmax, and per "block" scale of K

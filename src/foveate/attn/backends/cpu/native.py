@@ -71,6 +71,7 @@ def formats(recipe: Recipe, dtype: torch.dtype):
         smooth_q=recipe.smooth_q,
         smooth_k=recipe.smooth_k,
         smooth_v=recipe.smooth_v,
+        mean_every=recipe.mean_every,
         block_q=recipe.block_q,
         warp_q=recipe.warp_q,
         tile=recipe.tile,

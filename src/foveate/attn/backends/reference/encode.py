@@ -65,7 +65,7 @@ def encode(q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
     q_rest, k_rest, v_rest = q, k, v
     if recipe.smooth_k:
         k_rest = k.to(dtype)
-        k_mean = mean_of_rows(k_rest)
+        k_mean = mean_of_rows(k_rest, recipe.mean_every)
         k_rest = k_rest - k_mean
         shift = _mean_scores(q.to(dtype), k_mean) * request.scale
     if recipe.smooth_q:
@@ -74,7 +74,7 @@ def encode(q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
         q_rest = q_rest - q_mean.repeat_interleave(recipe.block_q, 2)[:, :, : request.q_length]
     if recipe.smooth_v:
         v_rest = v.to(dtype)
-        v_mean = mean_of_rows(v_rest)
+        v_mean = mean_of_rows(v_rest, recipe.mean_every)
         v_rest = v_rest - v_mean
     values = _write_v(v_rest, recipe, dtype)
     return Operands(
