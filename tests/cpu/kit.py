@@ -52,7 +52,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=200,
     )
 
 

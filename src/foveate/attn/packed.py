@@ -54,10 +54,15 @@ class PackedKV:
     ) -> None:
         check.check_tensors(k=k, v=v)
         check.check_no_grad(k=k, v=v)
+        for name, x, letters in (("k", k, "[B, Hk, Lk, D]"), ("v", v, "[B, Hk, Lk, Dv]")):
+            if x.dim() != 4:
+                raise ValueError(
+                    f"{name} has {x.dim()} dimensions, {list(x.shape)}; expected 4, {letters}"
+                )
         # one query row of k's own heads stands for those to come: sizes and dtypes are checked by
         # it, and "auto" decides for a length that repays encoding
         stand_in = [
-            (*x.shape[:2], length, *x.shape[3:]) if x.dim() == 4 else x.shape
+            (*x.shape[:2], length, x.shape[3])
             for x, length in ((k, 1), (k, max(k.shape[-2], 256)), (v, max(v.shape[-2], 256)))
         ]
         plan = plan_of(
