@@ -28,12 +28,13 @@ test-all: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench build/.native  ## the test
 	$(PY) -m pytest $(ARGS)
 
 # -S: without it the editable install would win over the sanitized copy
-test-asan: $(VENV)/.dev build/.asan  ## contract tests on an extension built with sanitizers
+test-asan: $(VENV)/.dev build/.asan  ## tests of the kernels on an extension built with sanitizers
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
-	ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0:detect_stack_use_after_return=1:allocator_may_return_null=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
 	PYTHONPATH="$(ASAN_SITE):$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 	$(PY) -S -m pytest -p no:cacheprovider -o pythonpath="$(ASAN_SITE) ." \
-	  -m "not slow" tests/contract $(ARGS)
+	  -m "not slow" tests/contract tests/cpu tests/attn/test_packed.py $(ARGS)
 
 bench: $(VENV)/.bench build/.native  ## measure all cases, write benchmarks/results, renew the tables
 	$(PY) -m benchmarks.run $(ARGS)

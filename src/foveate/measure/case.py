@@ -28,8 +28,8 @@ BOUNDS = {
     "sage2++": 0.06,
     "sage3": 0.25,
 }
-"""Largest relative L1 error against float64 on normal inputs: what each precision promises, with the
-margin between seeds. A case whose error is larger is not timed."""
+"""Largest relative L1 error against float64 on normal inputs: what each precision promises, with
+the margin between seeds. A case whose error is larger is not timed."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a backend is: encode, then attend. Selections and precisions never import one.
 
 The one thing to know: a backend reads a `Recipe` and a `BlockLayout`, never the names of systems,
-so any selection works with any precision. A backend that cannot run a request says why, in one line.
+so any selection works with any precision. A backend that cannot run a request says why in one line.
 """
 
 from __future__ import annotations

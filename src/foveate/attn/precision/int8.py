@@ -52,7 +52,7 @@ class Int8(Precision):
             v=Integer(8, "channel+tile"),
             smooth_k=self.smooth_k,
             smooth_v=self.smooth_v,
-            mean_every=8,  # reading all of K and V once more for a better mean is not worth its time
+            mean_every=8,  # a better mean is not worth reading all of K and V once more
             # a tile of K and V should stay in a 32 KB first-level cache beside the scores
             tile=128 if head_dim <= 64 else 64,
         )
