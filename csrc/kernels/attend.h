@@ -398,7 +398,9 @@ bool Attention::products(const typename D::Element* q, const typename D::Element
           auto* p = (uint8_t*)s.p;
           const int vectors = (g.k1 - g.k0) / W, each = steps_ / (R * NV);
           auto go = [&](auto n, auto e) {
-            scores_and_bytes<decltype(n)::value, decltype(e)::value>(q, k, steps_, start, g, *pending, rows, p);
+            constexpr int N = decltype(n)::value, E = decltype(e)::value;
+            if (g.k_ahead) scores_and_bytes<N, E, true>(q, k, steps_, start, g, *pending, rows, p);
+            else scores_and_bytes<N, E, false>(q, k, steps_, start, g, *pending, rows, p);
             return true;
           };
           auto by_steps = [&](auto n) {
@@ -436,6 +438,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
     do_weigh(*pending, s);
     pending = nullptr;
   };
+  const bool few = it.rows <= 2 * R;
   const Element* q_item = (const Element*)q_.codes + (it.qh * (q_.Lp / R) + it.row0 / R) * q_.Dp * R;
   for (int n = 0; n < s.visit_count; ++n) {
     const Visit& v = s.visits[n];
@@ -455,6 +458,8 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       g.k1 = least<int>(v.k1, (int)round_up(sees.last(t0 + v.k0, t0 + v.k1) - t0, kAlign));
       g.v = kv_.v + kv_tile * kv_.v_tile_bytes();
       g.v_scale = kv_.v_tile ? kv_.v_tile + kv_tile * kv_.Dvp : nullptr;
+      g.k_ahead = row + R >= it.rows && few ? kv_.k_tile_bytes() : 0;
+      g.v_ahead = g.k_ahead ? kv_.v_tile_bytes() : 0;
       g.is_float = false;
       const int64_t at = it.qh * q_.Lp + it.row0 + row;
       const int32_t* start = q_.start ? q_.start + at : nullptr;

@@ -103,10 +103,14 @@ static inline void hidden_to_floats(Group& g) {
 }
 
 // The scores of `cur` and the bytes of `prev`, interleaved: 64 bytes of P for every 4·each steps.
-template <int vectors, int each>
+template <int vectors, int each, bool fetching>
 [[gnu::noinline]] static void scores_and_bytes(const uint8_t* q, const uint8_t* k, int steps, const int32_t* start,
                                                Group& cur, Group& prev, const ByteRows& rows, uint8_t* p) {
   const ByteTable table;
+  auto go = [&](I(&acc)[R][NV], const uint8_t* kp, const uint8_t* qp) {
+    if constexpr (fetching) fetch(kp, cur.k_ahead);
+    step<DotI8>(acc, kp, qp);
+  };
   int c = cur.k0, r = 0;
   for (int ch = 0; ch < vectors / NV; ++ch, c += kChunk) {
     I acc[R][NV];
@@ -121,17 +125,17 @@ template <int vectors, int each>
 #pragma GCC unroll 2
       for (int part = 0; part < vectors / 4; ++part) {
 #pragma GCC unroll 8
-        for (int i = 0; i < 2 * each; ++i, kp += kChunk * 4, qp += R * 4) step<DotI8>(acc, kp, qp);
+        for (int i = 0; i < 2 * each; ++i, kp += kChunk * 4, qp += R * 4) go(acc, kp, qp);
         const I first = table.words(s + part * 4 * W, top, shift, mult);
 #pragma GCC unroll 8
-        for (int i = 0; i < 2 * each; ++i, kp += kChunk * 4, qp += R * 4) step<DotI8>(acc, kp, qp);
+        for (int i = 0; i < 2 * each; ++i, kp += kChunk * 4, qp += R * 4) go(acc, kp, qp);
         const I second = table.words(s + part * 4 * W + 2 * W, top, shift, mult);
         sum = _mm512_add_epi16(sum, _mm512_add_epi16(first, second));
         storei((int32_t*)(out + part * 4 * W), table.bytes(first, second));
       }
       store(prev.row_sum + r * W, table.sum_of_words(sum));
     }
-    for (int i = R * NV * each; i < steps; ++i, kp += kChunk * 4, qp += R * 4) step<DotI8>(acc, kp, qp);
+    for (int i = R * NV * each; i < steps; ++i, kp += kChunk * 4, qp += R * 4) go(acc, kp, qp);
     finish_chunk(acc, cur, c, ch == 0, Raw{});
   }
 }

@@ -24,9 +24,17 @@ struct Group {
   const float* v_scale = nullptr;            // per column, or null
   int row = 0;                               // first row within the work item
   int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kAlign (attend.h)
+  int64_t k_ahead = 0, v_ahead = 0;          // bytes from here to the next tile, 0 if nothing is to be fetched
   bool is_float = false;                     // scores are floats, whatever the product yields
   bool as_bytes = false;                     // P comes from integer scores (bytes_avx512.h)
 };
+
+// The two lines of memory that a step of the next tile will read. Decoding walks through K and V once and waits
+// for memory: it asks a whole tile ahead, a little in every step.
+static inline void fetch(const void* p, int64_t ahead) {
+  __builtin_prefetch((const char*)p + ahead);
+  __builtin_prefetch((const char*)p + ahead + 64);
+}
 
 template <class Dot>
 static inline void step(typename Dot::Acc (&acc)[R][NV], const typename Dot::Element* k,
@@ -171,7 +179,7 @@ static inline F round_chain(F x) {
 
 // O ← alpha·O + f_new · P·V for the group's rows, and l ← alpha·l + f_new · sum of p (l lies behind O as a vector).
 // carry: O itself is the accumulator of the narrow sum (single-level accumulation).
-template <class Dot, int NC, Chain chain, bool carry>
+template <class Dot, int NC, Chain chain, bool carry, bool fetching>
 static inline void weigh_columns(const Group& g, const typename Dot::Element* p, const typename Dot::Element* v,
                                  const float* v_scale, int chain_keys, float* o, int o_stride) {
   typename Dot::Acc acc[R][NC];
@@ -187,6 +195,7 @@ static inline void weigh_columns(const Group& g, const typename Dot::Element* p,
     for (; key < stop; key += Dot::g, vp += NC * W * Dot::g) {
       decltype(Dot::load_b(vp)) vv[NC];
       for (int n = 0; n < NC; ++n) vv[n] = Dot::load_b(vp + n * W * Dot::g);
+      if constexpr (fetching) fetch(vp, g.v_ahead);
       for (int r = 0; r < R; ++r) {
         auto pr = Dot::splat_p(p + r * kStride + key);
         for (int n = 0; n < NC; ++n) acc[r][n] = Dot::step_pv(acc[r][n], pr, vv[n]);
@@ -214,13 +223,14 @@ template <class Dot, Chain chain, bool carry>
 [[gnu::noinline]] static void weigh(const Group& g, const typename Dot::Element* p, int tile, int Dvp, int chain_keys, float* o,
                   int o_stride) {
   const auto* v = (const typename Dot::Element*)g.v;
+  auto columns = [&](auto width, auto fetching, int col) {
+    weigh_columns<Dot, decltype(width)::value, chain, carry, decltype(fetching)::value>(
+        g, p, v + (int64_t)col * tile, g.v_scale ? g.v_scale + col : nullptr, chain_keys, o + col, o_stride);
+  };
   int col = 0;
   for (; col + NV * W <= Dvp; col += NV * W)
-    weigh_columns<Dot, NV, chain, carry>(g, p, v + (int64_t)col * tile, g.v_scale ? g.v_scale + col : nullptr,
-                                        chain_keys, o + col, o_stride);
-  for (; col < Dvp; col += W)
-    weigh_columns<Dot, 1, chain, carry>(g, p, v + (int64_t)col * tile, g.v_scale ? g.v_scale + col : nullptr,
-                                        chain_keys, o + col, o_stride);
+    g.v_ahead ? columns(Number<NV>(), Yes(), col) : columns(Number<NV>(), No(), col);
+  for (; col < Dvp; col += W) columns(Number<1>(), No(), col);
   for (int r = 0; r < R; ++r) {
     float* l = o + r * o_stride + Dvp;
     store(l, fma(load(g.row_sum + r * W), set1(g.f_new[r]), mul(load(l), set1(g.alpha[r]))));
