@@ -83,7 +83,7 @@ struct KV {
   float* v_scale = nullptr;      // [B·H, Dvp], or null when 1
   float* v_mean = nullptr;       // [B·H, Dvp], or null
   bool k_scale_per_key() const {
-    return fmt.qk.kind == QKFormat::integer && (fmt.qk.k_grain == Grain::thread || fmt.qk.k_grain == Grain::token);
+    return fmt.qk.kind == QKFormat::integer && fmt.qk.k_grain >= Grain::warp;
   }
   bool k_scale_per_tile() const { return k_scale && !k_scale_per_key(); }
   int64_t k_tile_bytes() const { return Dp * fmt.tile * dot_bytes(fmt.qk.dot()); }

@@ -75,7 +75,8 @@ class Attention {
     folded_ = q.L != Lq;
     item_rows_ = kMaxRows;
     if (c_.layout.counts) item_rows_ = (int)least<int64_t>(kMaxRows, c_.layout.bq);
-    if (fmt_.smooth_q) item_rows_ = least(item_rows_, fmt_.block_q);
+    if (fmt_.smooth_q)   // rows of an item share one query mean
+      while (fmt_.block_q % item_rows_ || (c_.layout.counts && c_.layout.bq % item_rows_)) item_rows_ -= R;
     blocks_ = c_.layout.counts ? c_.layout.nQ : (q.L + item_rows_ - 1) / item_rows_;
     per_block_ = c_.layout.counts ? (c_.layout.bq + item_rows_ - 1) / item_rows_ : 1;
     tile_ = fmt_.tile;

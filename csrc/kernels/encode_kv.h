@@ -210,7 +210,9 @@ class EncodeKV {
       for (int r = 0; r < tile; ++r) inverse[r] = step.inverse;
       return;
     }
-    auto group = [&](int r) { return grain == Grain::token ? r : r / 64 * 4 + r % 8 / 2; };
+    auto group = [&](int r) {
+      return grain == Grain::token ? r : grain == Grain::thread ? r / 64 * 4 + r % 8 / 2 : r / 64;
+    };
     Largest top[kMaxTile];
     with_reader(k_, [&](auto reader) {
       for (int r = 0; r < rows; ++r) add_row(reader, k_, b, h, t * tile + r, mean, top[group(r)]);

@@ -71,7 +71,8 @@ static void exponentials_fp4(Group& g, uint16_t* out) {
     }
     row_maxima(top, false, largest);
     for (int r = 0; r < R; r += W) {
-      const F s = fp4_scale<nv>(load(largest + r));
+      // a p of 1 may come out a little smaller, and a power-of-two scale must not fall by half for that
+      const F s = fp4_scale<nv>(nv ? load(largest + r) : mul(load(largest + r), set1(1.00001f)));
       store(scale + r, s);
       store(inverse + r, inverse_or_zero(s));
     }

@@ -58,7 +58,7 @@ def formats(recipe: Recipe, dtype: torch.dtype):
         qk=QK_KINDS.index(_qk_kind(q, dtype)),
         limit=q.limit if isinstance(q, Integer) else 0,
         q_grain=GRAINS.index(q.granularity) if isinstance(q, Integer) else 0,
-        k_grain=GRAINS.index(_k_grain(k)) if isinstance(k, Integer) else 0,
+        k_grain=GRAINS.index(_k_grain(k, recipe.tile)) if isinstance(k, Integer) else 0,
         qk_second=isinstance(q, FP4) and q.second_level,
         p=P_KINDS.index(p_kind),
         levels=levels,
@@ -93,9 +93,9 @@ def _qk_kind(fmt, dtype: torch.dtype) -> str:
     return "f32" if kind == "f16" else kind
 
 
-def _k_grain(fmt: Integer) -> str:
-    # a warp of keys is the whole tile (sage.md's table gives K no finer warp)
-    return "block" if fmt.granularity == "warp" else fmt.granularity
+def _k_grain(fmt: Integer, tile: int) -> str:
+    # a warp has 64 keys; where that is the tile, one scale per tile is the faster road
+    return "block" if fmt.granularity == "warp" and tile == 64 else fmt.granularity
 
 
 def _p_kind(fmt, dtype: torch.dtype) -> tuple[str, float]:
