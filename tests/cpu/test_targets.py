@@ -35,11 +35,14 @@ def bounds(precision: Precision, target: str) -> tuple[float, float]:
             return 5e-4, 2e-4  # sums of float16 flip too
         case Sage3(format="mxfp4"):
             return 1e-2, 2e-5  # at a power of two the scale of 32 values flips at once
+        case Sage3():
+            return 3e-3, 5e-5  # the scale of 16 values, by a step of 6 %
     return 5e-4, 5e-5
 
 
-SIXTEEN_BITS = 1e-3
-"""Room for 16-bit inputs: they lie exactly between two codes more often, and out is rounded."""
+def sixteen_bits(precision: Precision) -> float:
+    """More room for 16-bit inputs: many lie exactly between two codes, and out is rounded."""
+    return 1e-2 if isinstance(precision, Sage3) else 1e-3
 
 
 @pytest.mark.parametrize("precision", PRECISIONS, ids=named)
@@ -54,7 +57,7 @@ def test_calls_match_the_reference(target, precision):
         assert out.dtype == same.out.dtype, call.name
         assert torch.equal(lse.isinf(), same.lse.isinf()), call.name
         apart = relative_l1(out, same.out.double())
-        room = SIXTEEN_BITS if call.dtype != torch.float32 else 0.0
+        room = sixteen_bits(precision) if call.dtype != torch.float32 else 0.0
         assert apart <= worst + room, f"{call.name}: {apart:.1e} from the reference"
         # a flipped code of 4 bits moves a score by its step
         torch.testing.assert_close(
