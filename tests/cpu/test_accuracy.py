@@ -8,10 +8,8 @@ import torch
 from foveate import attention
 from foveate.measure.error import cosine, relative_l1
 from tests.contract.cases import dense
-from tests.cpu.kit import SANITIZED
 
 
-@pytest.mark.skipif(SANITIZED, reason="takes minutes there, and reads nothing new")
 @pytest.mark.parametrize("dim", [64, 128])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=lambda d: str(d)[6:])
 def test_int8_keeps_its_promise(target, dim, dtype):
@@ -23,7 +21,6 @@ def test_int8_keeps_its_promise(target, dim, dtype):
     torch.testing.assert_close(lse.double(), exact_lse, rtol=0, atol=0.01)
 
 
-@pytest.mark.skipif(SANITIZED, reason="takes minutes there, and reads nothing new")
 def test_a_channel_bias_of_keys_costs_nothing(target):
     # smoothing removes it; 8 bits without smoothing would be off by ten times as much
     q, k, v = (torch.randn(1, 1, 1024, 64) for _ in range(3))
