@@ -59,33 +59,49 @@ class PyKV {
 using MaskTuple = std::tuple<uintptr_t, bool, int64_t, int64_t, int64_t, int64_t>;
 using LayoutTuple = std::tuple<uintptr_t, uintptr_t, int64_t, int64_t, int64_t, int64_t, bool, bool>;
 
-void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t before, uintptr_t sink, int64_t after,
-            std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, const TensorTuple& out, uintptr_t lse,
-            int threads) {
+// The parts of a call that do not depend on how K and V are kept.
+Call call_of(const TensorTuple& q, int64_t keys, double scale, uintptr_t before, uintptr_t sink, int64_t after,
+             const std::optional<MaskTuple>& mask, const TensorTuple& out, uintptr_t lse, int threads) {
   Call c;
   c.q = view_of(q);
   c.scale = (float)scale;
-  c.kv = &packed.kv();
   c.bands.before = (const int64_t*)before;
   c.bands.sink = (const int64_t*)sink;
   c.bands.after = after;
-  c.bands.shift = c.kv->L - c.q.L;
+  c.bands.shift = keys - c.q.L;
   if (mask) {
     uintptr_t at;
     std::tie(at, c.mask.additive, c.mask.sb, c.mask.sh, c.mask.si, c.mask.sj) = *mask;
     c.mask.data = (const void*)at;
   }
+  const View o = view_of(out);
+  c.out = {(void*)o.data, o.dtype, o.sb, o.sh, o.sl, (float*)lse};
+  c.threads = threads;
+  return c;
+}
+
+void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t before, uintptr_t sink, int64_t after,
+            std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, const TensorTuple& out, uintptr_t lse,
+            int threads) {
+  Call c = call_of(q, packed.kv().L, scale, before, sink, after, mask, out, lse, threads);
+  c.kv = &packed.kv();
   if (layout) {
     uintptr_t counts, indices;
     Layout& y = c.layout;
     std::tie(counts, indices, y.bq, y.bk, y.nQ, y.nK, y.per_batch, y.per_head) = *layout;
     y.counts = (const int32_t*)counts, y.indices = (const int32_t*)indices;
   }
-  const View o = view_of(out);
-  c.out = {(void*)o.data, o.dtype, o.sb, o.sh, o.sl, (float*)lse};
-  c.threads = threads;
   nb::gil_scoped_release free;
   run_attention(c, packed.table());
+}
+
+void attend_direct(const TensorTuple& k, const TensorTuple& v, const TensorTuple& q, double scale, uintptr_t before,
+                   uintptr_t sink, int64_t after, std::optional<MaskTuple> mask, const TensorTuple& out, uintptr_t lse,
+                   int p, int threads) {
+  const View kv = view_of(k), vv = view_of(v);
+  const Call c = call_of(q, kv.L, scale, before, sink, after, mask, out, lse, threads);
+  nb::gil_scoped_release free;
+  active_target().attend_direct(c, kv, vv, (PKind)p);
 }
 
 }  // namespace
@@ -117,6 +133,9 @@ NB_MODULE(_native, m) {
   m.def("attend", &attend, nb::arg("kv"), nb::arg("q"), nb::arg("scale"), nb::arg("before"), nb::arg("sink"),
         nb::arg("after"), nb::arg("mask").none(), nb::arg("layout").none(), nb::arg("out"), nb::arg("lse"),
         nb::arg("threads"));
+  m.def("attend_direct", &attend_direct, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
+        nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(), nb::arg("out"), nb::arg("lse"),
+        nb::arg("p"), nb::arg("threads"));
   m.def("built", &built_targets);
   m.def("available", &available_targets);
   m.def("active", [] { return std::string(active_target().name); });

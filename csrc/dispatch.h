@@ -14,6 +14,7 @@ struct Table {
   void (*encode_keys_values)(KV&, const View& k, const View& v, int64_t first_tile, int threads);
   void (*encode_queries)(Queries&, const Call&);
   void (*attend)(const Call&, const Queries&);
+  void (*attend_direct)(const Call&, const View& k, const View& v, PKind p);   // call.kv is not used
 };
 
 const Table* portable_table();

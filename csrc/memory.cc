@@ -1,5 +1,7 @@
 #include "memory.h"
 
+#include <pthread.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -20,9 +22,18 @@ struct Shelf {
   size_t bytes = 0;
 };
 Shelf& shelf() {
-  static Shelf* one = new Shelf;   // never destroyed: buffers may be freed while the process ends
+  static Shelf* one = [] {   // never destroyed: buffers may be freed while the process ends
+    pthread_atfork([] { shelf().lock.lock(); }, [] { shelf().lock.unlock(); }, [] { shelf().lock.unlock(); });
+    return new Shelf;
+  }();
   return *one;
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeep = false;   // exact sizes and no reuse, so that the sanitizer sees every step too far
+#else
+constexpr bool kKeep = true;
+#endif
 
 // Before each buffer stands its size.
 constexpr size_t kHead = 64;
@@ -30,8 +41,9 @@ constexpr size_t kHead = 64;
 }  // namespace
 
 Bytes allocate(size_t bytes) {
-  size_t size = (bytes + kHead + 4095) / 4096 * 4096;
-  {
+  size_t size = bytes + kHead;
+  if (kKeep) {
+    size = (size + 4095) / 4096 * 4096;
     Shelf& s = shelf();
     std::lock_guard<std::mutex> hold(s.lock);
     auto it = s.buffers.lower_bound(size);
@@ -42,7 +54,8 @@ Bytes allocate(size_t bytes) {
       return Bytes(p);
     }
   }
-  char* p = static_cast<char*>(std::aligned_alloc(kHead, size));
+  void* memory = nullptr;
+  char* p = posix_memalign(&memory, kHead, size) == 0 ? static_cast<char*>(memory) : nullptr;
   if (!p) throw std::bad_alloc();
   std::memcpy(p, &size, sizeof size);
   return Bytes(p + kHead);
@@ -51,8 +64,8 @@ Bytes allocate(size_t bytes) {
 void Free::operator()(void* p) const {
   size_t size;
   std::memcpy(&size, static_cast<char*>(p) - kHead, sizeof size);
-  Shelf& s = shelf();
-  {
+  if (kKeep) {
+    Shelf& s = shelf();
     std::lock_guard<std::mutex> hold(s.lock);
     if (s.bytes + size <= kKept) {
       s.buffers.emplace(size, p);

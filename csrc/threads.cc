@@ -102,7 +102,11 @@ Pool& the_pool() {
   std::lock_guard<std::mutex> hold(pool_lock);
   if (!pool) {
     pool = new Pool;   // never destroyed: workers may outlive main()
-    pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+    // a fork keeps only the thread that called it: the child begins with no workers
+    pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); }, [] {
+      pool = nullptr;
+      pool_lock.unlock();
+    });
   }
   return *pool;
 }

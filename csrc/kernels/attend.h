@@ -8,6 +8,7 @@
 #include "exp2.h"
 #include "fp4_scale.h"
 #include "products.h"
+#include "sight.h"
 #include "write_p.h"
 #ifdef FOVEATE_BYTES
 #include "bytes_avx512.h"
@@ -23,25 +24,6 @@ static_assert(kAlign % kChunk == 0);
 struct Visit {
   int tile, k0, k1;
   bool holes;        // some keys between k0 and k1 are not visited by the layout
-};
-
-// Keys [lo, hi) and [0, sink) are visible to a row; sink ≤ hi, and lo is 0 where both overlap.
-struct Sight { int64_t lo, hi, sink; };
-
-// The sights of several rows.
-struct Horizon {
-  int64_t lo_min = kFar, lo_max = 0, hi_min = kFar, hi_max = 0, sink_min = kFar, sink_max = 0;
-  void add(const Sight& s) {
-    lo_min = least(lo_min, s.lo), lo_max = most(lo_max, s.lo);
-    hi_min = least(hi_min, s.hi), hi_max = most(hi_max, s.hi);
-    sink_min = least(sink_min, s.sink), sink_max = most(sink_max, s.sink);
-  }
-  void add(const Horizon& h) { add(Sight{h.lo_min, h.hi_min, h.sink_min}), add(Sight{h.lo_max, h.hi_max, h.sink_max}); }
-  bool any(int64_t from, int64_t to) const { return (lo_min < to && hi_max > from) || sink_max > from; }
-  bool every(int64_t from, int64_t to) const { return hi_min >= to && (lo_max <= from || sink_min >= to); }
-  int64_t last(int64_t from, int64_t to) const {
-    return most(lo_min < to ? least(hi_max, to) : from, least(sink_max, to));
-  }
 };
 
 struct Scratch {
@@ -116,17 +98,10 @@ class Attention {
     const int64_t h = it.qh % q_.H;
     return folded_ ? h * (c_.q.H / q_.H) + row / c_.q.L : h;
   }
-  // Where a row stands among the keys.
-  int64_t position(int64_t row) const { return (folded_ ? row % c_.q.L : row) + c_.bands.shift; }
+  int64_t position(int64_t row) const { return folded_ ? row % c_.q.L : row; }
 
   Sight sight(const Item& it, int64_t row) const {
-    const int64_t h = head_of(it, row), at = position(row);
-    Sight s;
-    s.hi = c_.bands.after >= kFar ? kv_.L : most<int64_t>(0, least(at + c_.bands.after + 1, kv_.L));
-    s.lo = c_.bands.before[h] >= kFar ? 0 : most<int64_t>(0, least(at - c_.bands.before[h], s.hi));
-    s.sink = least(c_.bands.sink[h], s.hi);
-    if (s.sink >= s.lo) s.lo = 0;
-    return s;
+    return sight_of(c_.bands, kv_.L, head_of(it, row), position(row));
   }
 
   // Sights of all rows and of each group of rows, and the tiles that at least one row can see.

@@ -4,6 +4,7 @@
 #include "encode_kv.h"
 #include "encode_q.h"
 #include "attend.h"
+#include "direct.h"
 #include "../dispatch.h"
 #include "../threads.h"
 
@@ -34,6 +35,7 @@ static void attend(const Call& call, const Queries& q) {
   struct State {
     Attention attention;
     Array<Scratch*> scratch;
+    ~State() { for (size_t i = 0; i < scratch.size(); ++i) delete scratch[i]; }
   } state{Attention(call, q), {}};
   state.scratch.assign((size_t)call.threads, nullptr);
   parallel_for(state.attention.items(), call.threads, [](void* x, int64_t n, int thread) {
@@ -42,9 +44,15 @@ static void attend(const Call& call, const Queries& q) {
     if (!mine) mine = new Scratch;
     s.attention.run(n, *mine);
   }, &state);
-  for (int i = 0; i < call.threads; ++i) delete state.scratch[(size_t)i];
 }
 
-static constexpr Table kTable = {FOVEATE_TARGET_NAME, W, R, encode_keys_values, encode_queries, attend};
+static void attend_direct(const Call& call, const View& k, const View& v, PKind p) {
+  Direct d(call, k, v, p);
+  parallel_for(d.jobs(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->job(n); }, &d);
+  parallel_for(d.items(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->finish(n); }, &d);
+}
+
+static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,      R,           encode_keys_values,
+                                 encode_queries,      attend, attend_direct};
 
 }  // namespace

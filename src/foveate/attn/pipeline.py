@@ -24,6 +24,9 @@ from .layouts.memory import new_lse, new_output
 from .precision import Int8, Native, Precision, precision_named
 from .select import Dense, Given, Selection, selection_named
 
+INT8_LEAST_QUERIES = 16
+"""Up to this many queries, reading K and V once costs less than encoding them first."""
+
 INT8_LEAST_KEYS = 256
 """With fewer keys "auto" keeps the exact numbers: int8 takes as long as native at 64 keys and gains
 little up to here (one Zen 4 core, D 64 and 128)."""
@@ -233,6 +236,8 @@ def _auto_precision(backend: str, facts: Request) -> tuple[Precision, str]:
         return native, "the reference backend gains nothing from fewer bits"
     if facts.k_length < INT8_LEAST_KEYS:
         return native, f"fewer than {INT8_LEAST_KEYS} keys do not repay encoding"
+    if facts.q_length <= INT8_LEAST_QUERIES:
+        return native, f"{INT8_LEAST_QUERIES} or fewer queries do not repay encoding (see PackedKV)"
     name = "cpu" if backend == "auto" else backend
     kernels = backend_named(name)
     reason = kernels.refuses(replace(facts, recipe=int8.recipe(facts.head_dim)))

@@ -53,6 +53,7 @@ def examine() -> dict[str, Any]:
     from .. import env
     from ..measure.machine import commit, machine, version
 
+    able = backends()  # first: asking a backend sets the target that the environment names
     return {
         "foveate": {"version": version("foveate"), "commit": commit()},
         "python": {"version": platform.python_version(), "kind": platform.python_implementation()},
@@ -63,7 +64,7 @@ def examine() -> dict[str, Any]:
         },
         "machine": machine(),
         "extension": extension(),
-        "backends": backends(),
+        "backends": able,
         "packages": {
             name: {"version": version(name), "extra": extra, "for": use}
             for name, (extra, use) in OPTIONAL.items()

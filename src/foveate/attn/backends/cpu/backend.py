@@ -16,20 +16,23 @@ from torch import Tensor
 from ...formats import FP4, FP8, Float, Integer, Unsigned
 from ...layouts.blocks import Band, BlockLayout
 from ...layouts.memory import new_lse, new_output
+from ...precision.native import Native
 from ...precision.recipe import Recipe
 from ..base import Request
 from . import native
 
 FAR = (1 << 63) // 4  # a band without a limit, kFar in csrc
+DIRECT_ROWS = 16  # kDirectRows in csrc
 ROWS = 8  # layouts start their query blocks at multiples of the largest micro-kernel
 
 
 @dataclass(frozen=True)
 class Operands:
-    """Encoded keys and values, and the queries as they came."""
+    """The queries as they came; keys and values encoded, or (for few queries) as they came, too."""
 
     q: Tensor
     kv: Any
+    direct: tuple[Tensor, Tensor] | None = None
 
 
 class CpuBackend:
@@ -63,6 +66,8 @@ class CpuBackend:
 
     def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
         module, _ = native.load()
+        if reads_directly(request):
+            return Operands(q, None, (k, v))
         formats = native.formats(request.recipe, request.dtype)
         threads = torch.get_num_threads()
         return Operands(q, module.KV(formats, native.tensor(k), native.tensor(v), threads))
@@ -72,6 +77,9 @@ class CpuBackend:
     ) -> tuple[Tensor, Tensor]:
         q = operands.q
         out, lse = new_output(q, request.v_dim), new_lse(q)
+        if operands.direct is not None:
+            _attend_direct(operands.direct, q, request, mask, out, lse)
+            return out, lse
         attend_packed(operands.kv, q, request.scale, request.band, layout, mask, out, lse)
         return out, lse
 
@@ -101,16 +109,7 @@ def attend_packed(
             counts.shape[0] > 1,
             counts.shape[1] > 1,
         )
-    hidden = None
-    if mask is not None:
-        additive = mask.dtype != torch.bool
-        if additive and mask.dtype != torch.float32:
-            mask = mask.float()
-        strides = (
-            0 if size == 1 else stride
-            for size, stride in zip(mask.shape, mask.stride(), strict=True)
-        )
-        hidden = (mask.data_ptr(), additive, *strides)
+    mask, hidden = _mask(mask)
     module.attend(
         kv,
         native.tensor(q),
@@ -124,6 +123,46 @@ def attend_packed(
         0 if lse is None else lse.data_ptr(),
         torch.get_num_threads(),
     )
+
+
+def reads_directly(request: Request) -> bool:
+    """Whether K and V are read where they lie: exact numbers, too few queries to repay packing."""
+    return (
+        request.recipe == Native().recipe(request.head_dim)
+        and request.block is None
+        and request.q_length * (request.q_heads // request.kv_heads) <= DIRECT_ROWS
+    )
+
+
+def _attend_direct(kv, q: Tensor, request: Request, mask: Tensor | None, out, lse) -> None:
+    module, _ = native.load()
+    before, sink, after = limits((request.band, None), q.shape[1])
+    mask, hidden = _mask(mask)
+    module.attend_direct(
+        *map(native.tensor, kv),
+        native.tensor(q),
+        request.scale,
+        before.data_ptr(),
+        sink.data_ptr(),
+        after,
+        hidden,
+        native.tensor(out),
+        lse.data_ptr(),
+        native.P_KINDS.index(native.float_kind(request.recipe.p, request.dtype)),
+        torch.get_num_threads(),
+    )
+
+
+def _mask(mask: Tensor | None) -> tuple[Tensor | None, tuple | None]:
+    """The mask to keep alive, and what the extension is told of it."""
+    if mask is None:
+        return None, None
+    additive = mask.dtype != torch.bool
+    if additive and mask.dtype != torch.float32:
+        mask = mask.float()
+    sizes = zip(mask.shape, mask.stride(), strict=True)
+    strides = (0 if size == 1 else stride for size, stride in sizes)
+    return mask, (mask.data_ptr(), additive, *strides)
 
 
 @lru_cache(maxsize=256)
@@ -180,7 +219,7 @@ def _refuses_product(recipe: Recipe, dtype: torch.dtype) -> str | None:
     if isinstance(v, Integer):
         return f"needs integer P beside integer V, not {p}"
     if isinstance(p, Float) and isinstance(v, Float):
-        p_name, v_name = (native._float_kind(x, dtype) for x in (p, v))
+        p_name, v_name = (native.float_kind(x, dtype) for x in (p, v))
         return None if p_name == v_name else f"needs P and V in one dtype, not {p} and {v}"
     if isinstance(p, (FP8, FP4)) and isinstance(v, (FP8, FP4)):
         if recipe.accumulate != "fp32" and recipe.chain % 32:

@@ -78,7 +78,7 @@ def formats(recipe: Recipe, dtype: torch.dtype):
     )
 
 
-def _float_kind(fmt: Float, dtype: torch.dtype) -> str:
+def float_kind(fmt: Float, dtype: torch.dtype) -> str:
     name = str(dtype).removeprefix("torch.") if fmt.dtype == "input" else fmt.dtype
     return {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[name]
 
@@ -89,7 +89,7 @@ def _qk_kind(fmt, dtype: torch.dtype) -> str:
     if isinstance(fmt, FP4):
         return fmt.kind
     # float16 values are exact in float32, and this processor multiplies only those
-    kind = _float_kind(fmt, dtype)
+    kind = float_kind(fmt, dtype)
     return "f32" if kind == "f16" else kind
 
 
@@ -101,7 +101,7 @@ def _k_grain(fmt: Integer, tile: int) -> str:
 def _p_kind(fmt, dtype: torch.dtype) -> tuple[str, float]:
     match fmt:
         case Float():
-            return _float_kind(fmt, dtype), 1.0
+            return float_kind(fmt, dtype), 1.0
         case Unsigned():
             return f"u8_{fmt.max}", float(fmt.levels)
         case FP8():
@@ -114,7 +114,7 @@ def _p_kind(fmt, dtype: torch.dtype) -> tuple[str, float]:
 def _v_kind(fmt, dtype: torch.dtype) -> str:
     match fmt:
         case Float():
-            return _float_kind(fmt, dtype)
+            return float_kind(fmt, dtype)
         case Integer():
             return "i8_" + fmt.granularity.replace("+", "_")
         case FP8() | FP4():
