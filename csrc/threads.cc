@@ -99,15 +99,14 @@ Pool* pool = nullptr;
 std::mutex pool_lock;
 
 Pool& the_pool() {
+  // A fork keeps only the thread that called it: the child begins with no workers. Said once; children inherit it.
+  static const int said = pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); }, [] {
+    pool = nullptr;
+    pool_lock.unlock();
+  });
+  (void)said;
   std::lock_guard<std::mutex> hold(pool_lock);
-  if (!pool) {
-    pool = new Pool;   // never destroyed: workers may outlive main()
-    // a fork keeps only the thread that called it: the child begins with no workers
-    pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); }, [] {
-      pool = nullptr;
-      pool_lock.unlock();
-    });
-  }
+  if (!pool) pool = new Pool;   // never destroyed: workers may outlive main()
   return *pool;
 }
 

@@ -85,6 +85,7 @@ def test_recipes_say_what_the_papers_say():
         v=Integer(8, "channel+tile"),
         smooth_k=True,
         smooth_v=True,
+        mean_every=8,
         tile=128,
     )
     assert Int8().recipe(128).tile == 64
