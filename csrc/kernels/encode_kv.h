@@ -274,6 +274,7 @@ class EncodeKV {
       using Read = decltype(reader);
       for (int r = 0; r < rows; ++r) {
         const int64_t at = b * v_.sb + h * v_.sh + (from + r) * v_.sl;
+        prefetch_row(v_, at + kAhead * v_.sl);
         for (int d = 0; d < D; d += W) {
           F x = d + W <= D ? Read::whole(v_.data, at + d) : Read::some(v_.data, at + d, D - d);
           if (mean) x = sub(x, load(mean + d));

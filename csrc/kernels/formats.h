@@ -71,6 +71,7 @@ template <class Read>
 static inline void add_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, Largest& top) {
   const int64_t at = b * x.sb + h * x.sh + l * x.sl;
   const int D = (int)x.D;
+  prefetch_row(x, at + kAhead * x.sl);
   for (int d = 0; d < D; d += W) {
     F v = d + W <= D ? Read::whole(x.data, at + d) : Read::some(x.data, at + d, D - d);
     if (mean) v = sub(v, load(mean + d));
