@@ -37,8 +37,9 @@ test-asan: $(VENV)/.dev build/.asan  ## tests of the kernels on an extension bui
 	$(PY) -S -m pytest -p no:cacheprovider -o pythonpath="$(ASAN_SITE) ." \
 	  -m "not slow" tests/contract tests/cpu tests/attn/test_packed.py $(ARGS)
 
-bench: $(VENV)/.bench build/.native  ## measure all cases, write benchmarks/results, renew the tables
+bench: $(VENV)/.bench $(VENV)/.models build/.native  ## measure all cases, write benchmarks/results, renew the tables
 	$(PY) -m benchmarks.run $(ARGS)
+	$(PY) -m benchmarks.whole_model
 	$(PY) -m benchmarks.readme
 
 tables: $(VENV)/.base  ## renew the tables in README and docs from benchmarks/results

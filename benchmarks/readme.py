@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ def generated() -> dict[Path, str]:
         "shapes": lambda: special_table(best) if best else NOT_YET,
         "machine": lambda: machine_line(best) if best else NOT_YET,
         "results": lambda: "\n\n".join(full_tables(d) for d in documents) or NOT_YET,
+        "whole": whole_model_table,
         "environment": environment_table,
     }
     files = {}
@@ -112,6 +114,19 @@ def special_table(document: dict[str, Any]) -> str:
         for text, case, peer in lines
     ]
     return markdown(["", "head size 64", "head size 128"], rows)
+
+
+def whole_model_table() -> str:
+    """Seconds until a language model has read a long text, for each way to run it."""
+    path = RESULTS / "whole-model.json"
+    if not path.is_file():
+        return NOT_YET.replace("make bench", "python -m benchmarks.whole_model")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    medians = {name: statistics.median(times) for name, times in record["seconds"].items()}
+    base = medians["transformers, SDPA"]
+    rows = [[name, f"{s:.1f}", f"{base / s:.2f}×"] for name, s in medians.items()]
+    head = f"SmolLM2-135M, bfloat16, {record['tokens']} tokens, {record['threads']} threads"
+    return markdown([head, "seconds", "speed-up"], rows)
 
 
 def full_tables(document: dict[str, Any]) -> str:
