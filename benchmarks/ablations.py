@@ -189,7 +189,7 @@ def pv_formats() -> Iterator[Record]:
         "E4M3": fp8(pv(EXACT, EXACT)),
         "E5M2": replace(pv(E5M2, E5M2), accumulate="fp22+fp32", chain=32),
         "INT8, static P": pv(**STATIC),
-        "INT8, P by row and tile": replace(pv(**TILE, tile=128), denominator="quantized"),
+        "INT8, P by row and tile": pv(**TILE, tile=128),
         "NVFP4, direct P": pv(DIRECT, DIRECT, 128),
         "NVFP4, two-level P": pv(NVFP4, DIRECT, 128),
     }

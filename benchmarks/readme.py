@@ -124,7 +124,8 @@ def whole_model_table() -> str:
     record = json.loads(path.read_text(encoding="utf-8"))
     medians = {name: statistics.median(times) for name, times in record["seconds"].items()}
     base = medians["transformers, SDPA"]
-    rows = [[name, f"{s:.1f}", f"{base / s:.2f}×"] for name, s in medians.items()]
+    ranked = sorted(medians.items(), key=lambda item: -item[1])
+    rows = [[name, f"{s:.1f}", f"{base / s:.2f}×"] for name, s in ranked]
     head = f"SmolLM2-135M, bfloat16, {record['tokens']} tokens, {record['threads']} threads"
     return markdown([head, "seconds", "speed-up"], rows)
 

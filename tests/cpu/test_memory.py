@@ -61,7 +61,8 @@ def test_calls_and_packed_keys_give_their_memory_back(target):
         pytest.skip("this system does not say what a process needs")
     for _ in range(20):
         once()
-    assert resident() - before < 20 << 20, "20 rounds of 6 MiB left more than 20 MiB behind"
+    # the extension keeps up to 64 MiB of freed buffers for the next call (csrc/memory.cc)
+    assert resident() - before < 72 << 20, "20 rounds of 6 MiB left more than 72 MiB behind"
 
 
 @pytest.mark.parametrize("precision", ["native", "int8"])
