@@ -41,19 +41,6 @@ static inline F from_bits(I a) { return _mm256_castsi256_ps(a); }
 static inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 static inline I round_int(F a) { return _mm256_cvtps_epi32(a); }
 static inline F abs(F a) { return from_bits(andi(bits(a), set1i(0x7fffffff))); }
-static inline int32_t sum_all(I a) {
-  int32_t lane[W], total = 0;
-  storei(lane, a);
-  for (int i = 0; i < W; ++i) total += lane[i];
-  return total;
-}
-static inline int32_t max_all(I a) {
-  int32_t lane[W];
-  storei(lane, a);
-  int32_t best = lane[0];
-  for (int i = 1; i < W; ++i) best = lane[i] > best ? lane[i] : best;
-  return best;
-}
 static inline float sum_all(F a) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));
@@ -99,21 +86,6 @@ static inline F scale_floor(F p, F x) {
   return mul(p, from_bits(shl<23>(maxi(addi(n, set1i(127)), zeroi()))));
 }
 
-static inline void row_maxima(const float* lanes, bool is_int, float* top) {
-  for (int r = 0; r < R; ++r) {
-    if (is_int) {
-      const int32_t* x = (const int32_t*)lanes + r * W;
-      int32_t best = x[0];
-      for (int i = 1; i < W; ++i) best = x[i] > best ? x[i] : best;
-      top[r] = (float)best;
-    } else {
-      const float* x = lanes + r * W;
-      float best = x[0];
-      for (int i = 1; i < W; ++i) best = x[i] > best ? x[i] : best;
-      top[r] = best;
-    }
-  }
-}
 static inline void store_rows(float* p, F x) { _mm_storeu_ps(p, _mm256_castps256_ps128(x)); }
 
 // Without VNNI: vpmaddubsw adds two products in 16 bits and saturates. |k| ≤ 127 with the sign moved to q stays
@@ -156,16 +128,7 @@ struct DotBf16 {
   static inline Acc zero_acc() { return zero(); }
   static inline F as_float(Acc a) { return a; }
 };
-struct DotF32 {
-  using Acc = F;
-  using Element = float;
-  static constexpr int g = 1;
-  static inline Acc step_kq(Acc acc, F k, const float* q) { return fma(k, set1(*q), acc); }
-  static inline F load_b(const float* p) { return load(p); }
-  static inline F splat_p(const float* p) { return set1(*p); }
-  static inline Acc step_pv(Acc acc, F p, F v) { return fma(p, v, acc); }
-  static inline Acc zero_acc() { return zero(); }
-  static inline F as_float(Acc a) { return a; }
-};
 
 }  // namespace
+
+#include "vec_common.h"

@@ -71,6 +71,7 @@ static inline F scale_floor(F p, F x) { return _mm512_scalef_ps(p, x); }
 constexpr bool kFuse = true;   // 32 registers hold the sums of one group and the exponentials of another
 
 #define FOVEATE_BYTES 1         // bytes_avx512.h serves int8
+#define FOVEATE_LANE_REDUCTIONS 1
 
 // A mask of the lanes below n.
 static inline uint32_t first_lanes(int64_t n) { return n >= W ? 0xffffu : n <= 0 ? 0u : (1u << n) - 1; }
@@ -134,16 +135,7 @@ struct DotBf16 {
   static inline Acc zero_acc() { return zero(); }
   static inline F as_float(Acc a) { return a; }
 };
-struct DotF32 {
-  using Acc = F;
-  using Element = float;
-  static constexpr int g = 1;
-  static inline Acc step_kq(Acc acc, F k, const float* q) { return fma(k, set1(*q), acc); }
-  static inline F load_b(const float* p) { return load(p); }
-  static inline F splat_p(const float* p) { return set1(*p); }
-  static inline Acc step_pv(Acc acc, F p, F v) { return fma(p, v, acc); }
-  static inline Acc zero_acc() { return zero(); }
-  static inline F as_float(Acc a) { return a; }
-};
 
 }  // namespace
+
+#include "vec_common.h"

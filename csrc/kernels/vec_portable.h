@@ -42,19 +42,6 @@ static inline F to_float(I a) { return __builtin_convertvector(a, F); }
 // To nearest even for |a| < 2^22, which holds for every code; the sum's low bits are the integer.
 static inline I round_int(F a) { return subi(bits(a + set1(12582912.f)), set1i(0x4b400000)); }
 static inline F abs(F a) { return from_bits(andi(bits(a), set1i(0x7fffffff))); }
-static inline int32_t sum_all(I a) {
-  int32_t lane[W], total = 0;
-  storei(lane, a);
-  for (int i = 0; i < W; ++i) total += lane[i];
-  return total;
-}
-static inline int32_t max_all(I a) {
-  int32_t lane[W];
-  storei(lane, a);
-  int32_t best = lane[0];
-  for (int i = 1; i < W; ++i) best = lane[i] > best ? lane[i] : best;
-  return best;
-}
 static inline float sum_all(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 
 static inline float f16_to_float(uint16_t h) {
@@ -127,21 +114,6 @@ static inline F scale_floor(F p, F x) {
   return (x == x ? p : x) * from_bits(shl<23>(maxi(addi(n, set1i(127)), zeroi())));
 }
 
-static inline void row_maxima(const float* lanes, bool is_int, float* top) {
-  for (int r = 0; r < R; ++r) {
-    if (is_int) {
-      const int32_t* x = (const int32_t*)lanes + r * W;
-      int32_t best = x[0];
-      for (int i = 1; i < W; ++i) best = x[i] > best ? x[i] : best;
-      top[r] = (float)best;
-    } else {
-      const float* x = lanes + r * W;
-      float best = x[0];
-      for (int i = 1; i < W; ++i) best = x[i] > best ? x[i] : best;
-      top[r] = best;
-    }
-  }
-}
 static inline void store_rows(float* p, F x) { store(p, x); }
 
 struct Bytes16 { uint8_t b[16]; };
@@ -187,16 +159,7 @@ struct DotBf16 {
   static inline Acc zero_acc() { return zero(); }
   static inline F as_float(Acc a) { return a; }
 };
-struct DotF32 {
-  using Acc = F;
-  using Element = float;
-  static constexpr int g = 1;
-  static inline Acc step_kq(Acc acc, F k, const float* q) { return fma(k, set1(*q), acc); }
-  static inline F load_b(const float* p) { return load(p); }
-  static inline F splat_p(const float* p) { return set1(*p); }
-  static inline Acc step_pv(Acc acc, F p, F v) { return fma(p, v, acc); }
-  static inline Acc zero_acc() { return zero(); }
-  static inline F as_float(Acc a) { return a; }
-};
 
 }  // namespace
+
+#include "vec_common.h"
