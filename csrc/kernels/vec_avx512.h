@@ -40,7 +40,6 @@ static inline I bits(F a) { return _mm512_castps_si512(a); }
 static inline F from_bits(I a) { return _mm512_castsi512_ps(a); }
 static inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
 static inline I round_int(F a) { return _mm512_cvtps_epi32(a); }      // to nearest even
-static inline F round_even(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline int32_t sum_all(I a) { return _mm512_reduce_add_epi32(a); }
 static inline int32_t max_all(I a) { return _mm512_reduce_max_epi32(a); }
 static inline float sum_all(F a) { return _mm512_reduce_add_ps(a); }
@@ -61,7 +60,6 @@ static inline F round_f16(F x) {
   return _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 static inline void store_u8(uint8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
-static inline void store_i8(int8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtsepi32_epi8(x)); }
 
 // x − floor(x) and poly(x − floor(x)) · 2^floor(x): two instructions that make exp2 cheap here.
 // A NaN stays a NaN; −inf gives 0.

@@ -54,15 +54,16 @@ def test_calls_and_packed_keys_give_their_memory_back(target):
         kv.attend(q)
         attention(q, k, v, precision="sage2", backend="cpu")
 
-    for _ in range(3):
+    # the extension keeps up to 64 MiB of freed buffers for the next call (csrc/memory.cc): let it
+    # have them first
+    for _ in range(15):
         once()
     before = resident()
     if before is None:
         pytest.skip("this system does not say what a process needs")
     for _ in range(20):
         once()
-    # the extension keeps up to 64 MiB of freed buffers for the next call (csrc/memory.cc)
-    assert resident() - before < 72 << 20, "20 rounds of 6 MiB left more than 72 MiB behind"
+    assert resident() - before < 40 << 20, "20 rounds of 6 MiB left more than 40 MiB behind"
 
 
 @pytest.mark.parametrize("precision", ["native", "int8"])
