@@ -1,0 +1,79 @@
+"""Motion: from a sentence to physically plausible human motion, without motion data.
+
+The one thing to know: every stage takes and returns plain values that can be saved, looked at and
+edited, so each can be run alone:
+
+    text ─ design ─▶ KeyframePlan ─ animate ─▶ plan with poses ─ fill ─▶ MotionClip ─ track ─▶
+    MotionClip ─ export ─▶ file
+
+`import foveate.motion` loads nothing but this file; a name is imported when it is first used. The
+package names differ from the verbs (`filling` holds `fill`), because a module of the same name
+would hide the function.
+
+The method is that of FreeMotion (Zhang et al., ECCV 2024, arXiv 2406.10740): a language model
+plans key poses, and physics does the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .body import BODY, BodyShape
+    from .clip import MotionClip, Report
+    from .plan import Contact, Keyframe, KeyframePlan, PoseGoal, Root, StyleSpec
+    from .pose import Pose
+    from .scene import Scene, SceneObject
+
+_PLACES = {
+    # data model
+    "BODY": "body",
+    "BodyShape": "body",
+    "Pose": "pose",
+    "KeyframePlan": "plan",
+    "Keyframe": "plan",
+    "PoseGoal": "plan",
+    "Contact": "plan",
+    "Root": "plan",
+    "StyleSpec": "plan",
+    "Scene": "scene",
+    "SceneObject": "scene",
+    "MotionClip": "clip",
+    "Report": "clip",
+    # stages
+    "fill": "filling",
+    "track": "tracking",
+    "design": "designer",
+    "animate": "designer",
+    "edit": "editing",
+    "lint": "check",
+    "repair": "check",
+    "export": "exchange",
+    "load": "exchange",
+    "synthesize": "synthesis",
+}
+"""Public name → module that holds it."""
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("foveate"):
+            raise
+        raise ModuleNotFoundError(
+            f"foveate.motion.{name} needs {error.name}, which is not installed; "
+            'pip install "foveate[motion]"',
+            name=error.name,
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
