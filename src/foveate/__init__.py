@@ -14,7 +14,7 @@ from .attn.api import attention, plan
 from .attn.layouts import Band, BlockLayout
 from .attn.pipeline import Plan
 from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
-from .attn.select import TopK, Window
+from .attn.select import Dense, TopK, Window
 from .attn.varlen import attention_varlen
 from .errors import BackendError
 
@@ -28,6 +28,7 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "BackendError",
     "Band",
     "BlockLayout",
+    "Dense",
     "Int8",
     "Native",
     "PackedKV",

@@ -69,7 +69,9 @@ def _attention(q, k, v, mask, counts, indices, choice, causal, scale):
 
     select, precision, backend = read_choice(choice)
     if isinstance(select, Blocks):
-        select = BlockLayout(counts, indices, select.block, select.lengths, select.band)
+        select = BlockLayout(
+            counts, indices, select.block, select.lengths, select.band, select.skip
+        )
     with torch.no_grad():
         return attend(q, k, v, select, precision, causal, scale, mask, backend)
 

@@ -164,9 +164,14 @@ def plan_of(
     reasons: list[tuple[str, str]] = []
     if (why := chosen.fallback(facts)) is not None:
         reasons.append(("select", f"served dense instead of {chosen}: {why}"))
-        chosen = Dense()
+        chosen = Dense(skip=chosen.skip)
     block, layout_band = chosen.outline(causal)
-    facts = replace(facts, block=block, layout_band=layout_band)
+    if isinstance(chosen.skip, tuple) and len(chosen.skip) != q[1]:
+        raise ValueError(
+            f"select has skip for {len(chosen.skip)} heads; expected one value, or one per head "
+            f"of q, {q[1]}"
+        )
+    facts = replace(facts, block=block, layout_band=layout_band, skip=chosen.skip)
     if precision == "auto":
         numbers, why = _auto_precision(backend, facts)
         reasons.append(("precision", why))
@@ -191,7 +196,7 @@ def selection_of(select: object) -> Selection:
     if isinstance(select, str):
         return selection_named(select)
     if isinstance(select, Outline):
-        return Given(select)
+        return Given(select, skip=select.skip)
     if isinstance(select, Selection):
         return select
     if isinstance(select, type) and issubclass(select, Selection):

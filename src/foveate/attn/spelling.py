@@ -23,13 +23,14 @@ class Blocks:
     block: tuple[int, int]
     lengths: tuple[int, int]
     band: Band | None
+    skip: float | tuple[float, ...] | None
 
 
 def spell_choice(select: object, precision: object, backend: object) -> str:
     """Write select, precision and backend as text."""
     check_name("backend", backend)
     if isinstance(select, BlockLayout):
-        select = _spell_fields(Blocks(select.block, select.lengths, select.band))
+        select = _spell_fields(Blocks(select.block, select.lengths, select.band, select.skip))
     elif not isinstance(select, str):
         select = _spell(select)
     if not isinstance(precision, str):
@@ -46,6 +47,8 @@ def _spell(value: object) -> str:
 def _spell_fields(value: object) -> str:
     # spelled out field by field because the compiler cannot trace a dataclass's own repr
     fields = [f"{name}={_spell_value(getattr(value, name))}" for name in value.__match_args__]
+    if isinstance(value, Selection):  # keyword-only, so not among the others
+        fields += [f"skip={_spell_value(value.skip)}", f"correct={value.correct}"]
     return f"{type(value).__name__}({', '.join(fields)})"
 
 

@@ -68,6 +68,7 @@ class Outline:
     block: tuple[int, int]
     lengths: tuple[int, int]
     band: Band | None
+    skip: float | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +82,7 @@ class BlockLayout:
         block: Queries and keys per block, `(bq, bk)`.
         lengths: `(Lq, Lk)`; nQ = ceil(Lq / bq), nK = ceil(Lk / bk).
         band: A rule for single pairs, applied inside visited blocks; None applies none.
+        skip: The second filter, see `Selection.skip`; None applies none.
 
     Raises:
         TypeError: A part has the wrong type.
@@ -93,8 +95,10 @@ class BlockLayout:
     block: tuple[int, int]
     lengths: tuple[int, int]
     band: Band | None = None
+    skip: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "skip", check_skip("skip", self.skip))
         object.__setattr__(self, "block", _pair("block", self.block, least=1))
         object.__setattr__(self, "lengths", _pair("lengths", self.lengths, least=0))
         self._check_outside()
@@ -122,7 +126,7 @@ class BlockLayout:
         known = self.__dict__.get("_outline")
         if known is None:  # made once: attention() asks on every call
             batch, heads, _ = self.counts.shape
-            known = Outline(int(batch), int(heads), self.block, self.lengths, self.band)
+            known = Outline(int(batch), int(heads), self.block, self.lengths, self.band, self.skip)
             object.__setattr__(self, "_outline", known)
         return known
 
@@ -261,6 +265,21 @@ class BlockLayout:
         from . import convert
 
         return convert.to_bsr(self, batch, head)
+
+
+def check_skip(name: str, value: object) -> float | tuple[float, ...] | None:
+    """A threshold of the second filter: a number above 0, one for each query head, or None."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        value = tuple(value)
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, bool) or not isinstance(one, int | float) or not one > 0:
+            raise ValueError(
+                f"{name} is {value!r}; expected a number above 0 (20 leaves out what is below "
+                "2^-20 of the maximum), one for each query head, or None"
+            )
+    return tuple(map(float, value)) if isinstance(value, tuple) else float(value)
 
 
 def _pair(name: str, value: object, least: int) -> tuple[int, int]:

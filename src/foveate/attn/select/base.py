@@ -7,12 +7,12 @@ numbers and never imports a backend: heavy work goes through the `kernels` it is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from ..layouts.blocks import Band, BlockLayout
+from ..layouts.blocks import Band, BlockLayout, check_skip
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -27,6 +27,16 @@ class Selection:
     """
 
     name: ClassVar[str]
+    skip: float | tuple[float, ...] | None = field(default=None, kw_only=True, repr=False)
+    """Second filter: leave P·V of a tile out for a group of rows when every probability in it is at
+    most 2^−skip of the largest that the rows have met (SpargeAttn §3.4); per head with a tuple."""
+    correct: bool = field(default=False, kw_only=True, repr=False)
+    """Let the means of the keys and values of each skipped block stand for the block."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "skip", check_skip(f"{type(self).__name__}.skip", self.skip))
+        if not isinstance(self.correct, bool):
+            raise TypeError(f"{type(self).__name__}.correct is {self.correct!r}; expected a bool")
 
     def fallback(self, request: Request) -> str | None:
         """Why this input (too small, ragged …) is served dense instead; None if it fits."""

@@ -44,6 +44,7 @@ class TopK(Selection):
     name: ClassVar[str] = "topk"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         k = self.k
         ok = (isinstance(k, int) and not isinstance(k, bool) and k >= 1) or (
             isinstance(k, float) and 0 < k <= 1

@@ -47,6 +47,7 @@ class Window(Selection):
     name: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field, least in (("span", 1), ("sink", 0)):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
