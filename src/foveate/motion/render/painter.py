@@ -1,0 +1,342 @@
+"""The painter: pictures of solids with NumPy and Pillow alone, for machines without OpenGL.
+
+The one thing to know: it casts a ray through every pixel of a solid's bounding box, keeps the
+nearest hit, and shades all hits at once. The body is drawn at twice the resolution and averaged
+down; the floor, the objects and the sky of a camera are drawn once and kept while the camera stands.
+Pictures are the same on every machine up to rounding of the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from . import rays as meet
+from .camera import Camera
+from .solids import Solid
+
+SKY_TOP = np.array([0.86, 0.88, 0.90], np.float32)
+SKY_LOW = np.array([0.965, 0.96, 0.945], np.float32)
+FLOOR = np.array([0.90, 0.89, 0.865], np.float32)
+FLOOR_ODD = np.array([0.872, 0.862, 0.838], np.float32)
+LINE = np.array([0.74, 0.73, 0.70], np.float32)
+LIGHT = np.array([0.35, 0.55, 0.95])  # towards the sun, in world coordinates before turning
+GRID = 0.5  # metres between floor lines
+SCALE = 2  # the body is drawn this many times finer
+
+
+class Painter:
+    """Draws solids as a camera sees them.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+    """
+
+    def __init__(self, width: int = 640, height: int = 480) -> None:
+        for name, value in (("width", width), ("height", height)):
+            if not isinstance(value, int) or not 16 <= value <= 4096:
+                raise ValueError(f"{name} is {value!r}; expected a whole number from 16 to 4096")
+        self.width, self.height = width, height
+        self._kept: tuple | None = None
+
+    def __enter__(self) -> Painter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing to give back; here because the OpenGL renderer has something."""
+
+    def draw(
+        self,
+        solids: Sequence[Solid],
+        camera: Camera,
+        scene: Sequence[Solid] = (),
+        decals: Sequence[tuple[np.ndarray, tuple[int, int, int, int]]] = (),
+    ) -> np.ndarray:
+        """One picture.
+
+        Args:
+            solids: What moves. Those with alpha < 1 are laid under the opaque ones.
+            camera: The eye.
+            scene: What stands still; drawn once per camera.
+            decals: Polygons on the floor, world points [N, 3] with a colour (red, green, blue,
+                alpha) in 0..255.
+
+        Returns:
+            The picture, uint8 [height, width, 3].
+        """
+        back, depth = self._background(camera, scene)
+        picture = back
+        opaque = [s for s in solids if s.alpha >= 1]
+        if opaque:
+            picture = _shadowed(picture, opaque, camera, depth)
+        if decals:
+            picture = _decorated(picture, decals, camera)
+        picture = picture.copy() if picture is back else picture
+        ghosts = [s for s in solids if s.alpha < 1]
+        if ghosts:
+            self._lay(picture, ghosts, camera, depth, ghosts[0].alpha)
+        if opaque:
+            self._lay(picture, opaque, camera, depth, 1.0)
+        return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+
+    def _background(self, camera: Camera, scene: Sequence[Solid]) -> tuple[np.ndarray, np.ndarray]:
+        """Sky, floor and scene of a camera: float picture, and its depth at body resolution."""
+        key = (camera, tuple(map(id, scene)))
+        if self._kept is not None and self._kept[0] == key:
+            return self._kept[1], self._kept[2]
+        picture = _ground(camera, self.width, self.height)
+        depth = np.full((self.height * SCALE, self.width * SCALE), np.inf, np.float32)
+        if scene:
+            picture = _shadowed(picture, scene, camera, depth)
+            self._lay(picture, scene, camera, depth, 1.0, keep_depth=True)
+        # the scene is held so that a later list cannot take over the identity of this one
+        self._kept = (key, picture, depth, tuple(scene))
+        return picture, depth
+
+    def _lay(
+        self,
+        picture: np.ndarray,
+        solids: Sequence[Solid],
+        camera: Camera,
+        behind: np.ndarray,
+        alpha: float,
+        keep_depth: bool = False,
+    ) -> None:
+        """Draw solids onto `picture` [H, W, 3] in place, hidden where `behind` is nearer."""
+        region = _Region(self.width, self.height, camera, solids)
+        if region.empty:
+            return
+        region.cast(solids, camera, behind)
+        colour, cover = region.shade(solids, camera)
+        y, x = region.y // SCALE, region.x // SCALE
+        target = picture[y : y + cover.shape[0], x : x + cover.shape[1]]
+        target *= 1 - alpha * cover[..., None]
+        target += alpha * colour
+        if keep_depth:
+            window = behind[region.y : region.y + region.h, region.x : region.x + region.w]
+            np.minimum(window, region.depth, out=window)
+
+
+class _Region:
+    """The part of the fine picture that solids cover, with depth, normals and who was hit."""
+
+    def __init__(self, width: int, height: int, camera: Camera, solids: Sequence[Solid]) -> None:
+        self.size = (width * SCALE, height * SCALE)
+        self.focal = camera.focal(height * SCALE)
+        self.boxes = [self._bounds(s, camera) for s in solids]
+        seen = np.array([b for b in self.boxes if b is not None])
+        self.empty = len(seen) == 0
+        if self.empty:
+            return
+        left, top = seen[:, :2].min(0) // SCALE * SCALE
+        right, low = -(-seen[:, 2:].max(0) // SCALE) * SCALE
+        self.x, self.y, self.w, self.h = int(left), int(top), int(right - left), int(low - top)
+        self.depth = np.full((self.h, self.w), np.inf, np.float32)
+        self.normal = np.zeros((self.h, self.w, 3), np.float32)
+        self.who = np.full((self.h, self.w), -1, np.int16)
+
+    def _bounds(self, solid: Solid, camera: Camera) -> tuple[int, int, int, int] | None:
+        centres, radii = solid.reach()
+        seen = camera.to_camera(centres)
+        if (seen[:, 2] < 0.05).all():
+            return None
+        z = np.maximum(seen[:, 2] - radii, 0.05)
+        middle = np.array(self.size) / 2
+        # a ball's outline is at most r·√(1 + slope²) / (z − r) wide on either side
+        slope = seen[:, :2] / np.maximum(seen[:, 2:], 0.05)
+        wide = radii * np.sqrt(1 + (slope**2).sum(1)) / z
+        low = ((slope - wide[:, None]) * self.focal + middle).min(0) - 1
+        high = ((slope + wide[:, None]) * self.focal + middle).max(0) + 2
+        low, high = np.maximum(low, 0), np.minimum(high, self.size)
+        if (high - low < 1).any():
+            return None
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def cast(self, solids: Sequence[Solid], camera: Camera, behind: np.ndarray) -> None:
+        axes, eye = camera.axes, camera.eye
+        for index, (solid, bounds) in enumerate(zip(solids, self.boxes, strict=True)):
+            if bounds is None:
+                continue
+            if solid.kind == "mesh":
+                self._cast_mesh(index, solid, camera, behind)
+                continue
+            rays, squared = self._rays(bounds)
+            centre = (axes @ (solid.centre - eye)).astype(np.float32)
+            if solid.kind == "cone":
+                end = (axes @ (solid.end - eye)).astype(np.float32)
+                hits = meet.round_cone(rays, squared, centre, end, solid.size[0], solid.size[1])
+            elif solid.kind == "ellipsoid":
+                hits = meet.ellipsoid(rays, squared, centre, axes @ solid.turn, solid.size)
+            elif solid.kind == "box":
+                hits = meet.box(rays, squared, centre, axes @ solid.turn, solid.size)
+            else:
+                hits = meet.cylinder(
+                    rays, squared, centre, axes @ solid.turn, solid.size[0], solid.size[2]
+                )
+            self._keep(index, bounds, hits, behind)
+
+    def _cast_mesh(self, index: int, solid: Solid, camera: Camera, behind: np.ndarray) -> None:
+        for corners in solid.corners:
+            part = Solid(
+                "mesh", corners[0], solid.turn, solid.size, solid.colour, corners=corners[None]
+            )
+            bounds = self._bounds(part, camera)
+            if bounds is not None:
+                rays, squared = self._rays(bounds)
+                seen = camera.to_camera(corners).astype(np.float32)
+                self._keep(index, bounds, meet.triangle(rays, squared, seen), behind)
+
+    def _rays(self, bounds: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        x0, y0, x1, y1 = bounds
+        x = ((np.arange(x0, x1) + 0.5 - self.size[0] / 2) / self.focal).astype(np.float32)
+        y = ((np.arange(y0, y1) + 0.5 - self.size[1] / 2) / self.focal).astype(np.float32)
+        rays = np.empty((len(y), len(x), 3), np.float32)
+        rays[..., 0], rays[..., 1], rays[..., 2] = x, y[:, None], 1
+        return rays.reshape(-1, 3), (1 + x * x + (y * y)[:, None]).reshape(-1)
+
+    def _keep(
+        self, index: int, bounds: tuple[int, int, int, int], hits: meet.Hits, behind: np.ndarray
+    ) -> None:
+        x0, y0, x1, y1 = bounds
+        t, normals = hits
+        rows, cols = slice(y0 - self.y, y1 - self.y), slice(x0 - self.x, x1 - self.x)
+        depth = self.depth[rows, cols]
+        t2 = t.reshape(depth.shape)
+        nearer = (t2 < depth) & (t2 < behind[y0:y1, x0:x1])
+        at = np.flatnonzero(nearer)
+        if len(at):
+            depth[nearer] = t[at]
+            self.normal[rows, cols][nearer] = normals(at)
+            self.who[rows, cols][nearer] = index
+
+    def shade(self, solids: Sequence[Solid], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        """Colour times cover [h, w, 3] and cover [h, w], both at the picture's resolution."""
+        hit = self.who >= 0
+        paint = np.array([s.colour for s in solids], np.float32)[self.who[hit]]
+        n = self.normal[hit]
+        world_up = (camera.axes @ np.array([0.0, 0.0, 1.0])).astype(np.float32)
+        sun = (camera.axes @ _sun(camera)).astype(np.float32)
+        direct = np.maximum(n @ sun, 0)
+        sky = 0.5 + 0.5 * (n @ world_up)
+        facing = np.clip(-n[:, 2], 0, 1)
+        light = 0.42 + 0.36 * sky + 0.50 * direct
+        # edges that turn away from the eye get darker, so that limbs of one colour stay apart
+        light *= 0.60 + 0.40 * np.sqrt(facing)
+        half = sun - np.array([0, 0, 1], np.float32)
+        half /= np.linalg.norm(half)
+        gloss = 0.10 * np.maximum(n @ half, 0) ** 24
+        fine = np.zeros((self.h, self.w, 4), np.float32)
+        fine[hit, :3] = np.clip(paint * light[:, None] + gloss[:, None], 0, 1)
+        fine[hit, 3] = 1
+        small = fine.reshape(self.h // SCALE, SCALE, self.w // SCALE, SCALE, 4).mean((1, 3))
+        return small[..., :3], small[..., 3]
+
+
+def _sun(camera: Camera) -> np.ndarray:
+    """Towards the light: over the viewer's left shoulder, so that no view is dark."""
+    back = -camera.forward
+    back[2] = 0
+    back /= max(np.linalg.norm(back), 1e-6)
+    left = -camera.axes[0]
+    sun = 0.45 * back + 0.5 * left + np.array([0.0, 0.0, 0.95])
+    return sun / np.linalg.norm(sun)
+
+
+def _ground(camera: Camera, width: int, height: int) -> np.ndarray:
+    """Sky and floor: checks of half a metre with lines, fading into the sky."""
+    focal = camera.focal(height)
+    x = (np.arange(width) + 0.5 - width / 2) / focal
+    y = (np.arange(height) + 0.5 - height / 2) / focal
+    axes, eye = camera.axes, camera.eye
+    slope = x[None, :, None] * axes[0] + y[:, None, None] * axes[1] + axes[2]  # [H, W, 3]
+    lift = np.clip(slope[..., 2] * 1.6 + 0.25, 0, 1)[..., None]
+    picture = (SKY_LOW * (1 - lift) + SKY_TOP * lift).astype(np.float32)
+    down = np.minimum(slope[..., 2], -1e-6)
+    t = -eye[2] / down
+    if eye[2] <= 0:
+        return picture
+    at = eye[:2] + t[..., None] * slope[..., :2]
+    away = np.linalg.norm(at - np.asarray(camera.target)[:2], axis=2)
+    cell = at / GRID
+    odd = (np.floor(cell).sum(2) % 2).astype(np.float32)
+    # one pixel covers about t/focal/|slope_z| metres of floor: lines and checks fade below that
+    pixel = t / focal / np.maximum(-down, 1e-3) / GRID
+    near = np.abs(cell - np.round(cell)).min(2)
+    line = np.clip(1.2 - near / np.maximum(0.55 * pixel, 0.012), 0, 1) * np.clip(
+        0.35 / np.maximum(pixel, 1e-6), 0, 1
+    )
+    even = np.clip(1.5 - pixel, 0, 1) * odd
+    floor = FLOOR + (FLOOR_ODD - FLOOR) * even[..., None]
+    floor = floor + (LINE - floor) * (0.8 * line)[..., None]
+    shown = np.clip((9.0 - away) / 6.0, 0, 1) * (slope[..., 2] < -1e-3)
+    picture += (floor - picture) * (shown**1.5)[..., None]
+    return picture.astype(np.float32)
+
+
+def _shadowed(
+    picture: np.ndarray, solids: Sequence[Solid], camera: Camera, depth: np.ndarray
+) -> np.ndarray:
+    """The picture with soft shadows of solids on the floor."""
+    height, width = picture.shape[:2]
+    mask = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(mask)
+    sun = _sun(camera)
+    ring = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+    circle = np.stack([np.cos(ring), np.sin(ring), np.zeros_like(ring)], 1)
+    for solid in solids:
+        centres, radii = solid.reach()
+        if solid.kind == "mesh" or centres[:, 2].max() < -0.02:
+            continue
+        fallen = centres - sun * (centres[:, 2:] / sun[2])
+        if solid.kind == "ellipsoid" and len(centres) == 8:
+            spread = fallen[:, None] * 0.82 + fallen.mean(0) * 0.18
+        else:
+            spread = fallen[:, None] + circle * np.maximum(radii, 1e-3)[:, None, None]
+        pixel, deep = camera.project(spread.reshape(-1, 3), width, height)
+        if (deep > 0.1).all():
+            outline = _hull(pixel)
+            if len(outline) > 2:
+                draw.polygon([tuple(p) for p in outline], fill=255)
+    soft = mask.filter(ImageFilter.GaussianBlur(max(1.0, height / 160)))
+    dark = np.asarray(soft, np.float32) * np.float32(0.30 / 255)
+    dark[depth[::SCALE, ::SCALE] < np.inf] = 0  # shadows fall on the floor only
+    return picture * (1 - dark)[..., None]
+
+
+def _decorated(picture: np.ndarray, decals: Sequence, camera: Camera) -> np.ndarray:
+    """The picture with polygons on the floor, antialiased by drawing them finer."""
+    height, width = picture.shape[:2]
+    layer = Image.new("RGBA", (width * SCALE, height * SCALE))
+    draw = ImageDraw.Draw(layer)
+    for points, colour in decals:
+        pixel, deep = camera.project(points, width * SCALE, height * SCALE)
+        if (deep > 0.1).all() and len(pixel) > 2:
+            draw.polygon([tuple(p) for p in pixel], fill=tuple(colour))
+    fine = np.asarray(layer, np.float32) / 255
+    fine[..., :3] *= fine[..., 3:]
+    small = fine.reshape(height, SCALE, width, SCALE, 4).mean((1, 3))
+    return picture * (1 - small[..., 3:]) + small[..., :3]
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """Convex hull of points [N, 2], in order around it."""
+    points = points[np.lexsort((points[:, 1], points[:, 0]))]
+
+    def half(ordered: np.ndarray) -> list[np.ndarray]:
+        chain: list[np.ndarray] = []
+        for p in ordered:
+            while len(chain) > 1:
+                (ax, ay), (bx, by) = chain[-2], chain[-1]
+                if (bx - ax) * (p[1] - ay) - (by - ay) * (p[0] - ax) > 0:
+                    break
+                chain.pop()
+            chain.append(p)
+        return chain[:-1]
+
+    return np.array(half(points) + half(points[::-1]))
