@@ -5,6 +5,9 @@
     l ← α·l + Σ p         O ← α·O + P̂·V̂     m ← m'
     out = O / l · v_scale (+ v̄)             lse = ln2 · (m + log2 l) (+ scale · q·k̄)
 
+With `request.skip` the second filter may leave a tile out for some rows (`second_filter.py`), and
+with `into` the result is merged with that over other keys (`merging.py`).
+
 The one thing to know: tiles start at multiples of `recipe.tile` from key 0, and the maximum runs
 over visited, visible keys only. A score of −inf is invisible, whatever made it so. Memory is linear
 in length.
@@ -23,7 +26,9 @@ from ...layouts.blocks import BlockLayout
 from ..base import Request
 from . import probabilities
 from .encode import Operands, working_dtype
+from .merging import merge
 from .products import add_product, non_finite_part, scores
+from .second_filter import count, left_out
 from .visibility import Visibility
 
 LOG2E = 1.0 / math.log(2.0)
@@ -40,7 +45,12 @@ class State:
 
 
 def attend(
-    operands: Operands, request: Request, layout: BlockLayout | None, mask: Tensor | None
+    operands: Operands,
+    request: Request,
+    layout: BlockLayout | None,
+    mask: Tensor | None,
+    into: tuple[Tensor, Tensor] | None = None,
+    tally: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Attention over the visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
     visibility = Visibility(request, layout, mask)
@@ -57,8 +67,8 @@ def attend(
         rows, keys = slice(first, last), slice(start, stop)
         s = score_tile(q[:, :, rows], q_scale, operands, request, rows, keys)
         s, seen = hide(s, visibility, rows, keys)
-        step(state, s, seen, operands, request, rows, keys)
-    return _finish(state, operands, request)
+        step(state, s, seen, operands, request, rows, keys, tally)
+    return _finish(state, operands, request, into)
 
 
 def score_tile(
@@ -118,11 +128,18 @@ def step(
     request: Request,
     rows: slice,
     keys: slice,
+    tally: Tensor | None = None,
 ) -> None:
     """One step of online softmax: fold a tile of base-2 scores into the state."""
     recipe, view = request.recipe, (slice(None), slice(None), rows)
     old = state.top[view]
     top = torch.maximum(old, s.amax(-1, keepdim=True))
+    if (drop := left_out(s, top, request, rows)) is not None:
+        if tally is not None:
+            count(tally, s, drop)
+        # nothing is folded in: a row that skips raised no maximum, so α is 1 there as well
+        s = torch.where(drop, -torch.inf, s)
+        seen = ~drop if seen is None else seen & ~drop
     fade = probabilities.exp2_below(old, top)  # α
     p = probabilities.exp2_below(s, top)
     codes, factor = probabilities.write(s, p, top, recipe.p, request.dtype)
@@ -153,8 +170,10 @@ def _start(request: Request, dtype: torch.dtype) -> State:
     return State(torch.full_like(zeros, -torch.inf), zeros.clone(), zeros.clone(), o)
 
 
-def _finish(state: State, operands: Operands, request: Request) -> tuple[Tensor, Tensor]:
-    """Divide, undo V's scale and smoothing, and correct lse."""
+def _finish(
+    state: State, operands: Operands, request: Request, into: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """Divide, undo V's scale and smoothing, correct lse, and merge."""
     recipe, group = request.recipe, request.q_heads // request.kv_heads
     empty = state.top == -torch.inf
     total = state.coded if recipe.denominator == "quantized" else state.total
@@ -163,12 +182,15 @@ def _finish(state: State, operands: Operands, request: Request) -> tuple[Tensor,
         o = o * operands.v.scale.repeat_interleave(group, 1)
     if operands.v_mean is not None:
         o = o + operands.v_mean.repeat_interleave(group, 1)
-    out = _empty_in_order(request, operands.memory_order)
-    out.copy_(torch.where(empty, 0.0, o))
+    o = torch.where(empty, 0.0, o)
     lse = math.log(2.0) * (state.top + torch.where(empty, 1.0, state.total).log2()).squeeze(-1)
     if operands.lse_shift is not None:
         lse = torch.where(empty.squeeze(-1), lse, lse + operands.lse_shift)
-    return out, lse.to(torch.float32)
+    if into is not None:
+        o, lse = merge(into[0].to(o.dtype), into[1].to(lse.dtype), o, lse)
+        return into[0].copy_(o), into[1].copy_(lse)
+    out = _empty_in_order(request, operands.memory_order)
+    return out.copy_(o), lse.to(torch.float32)
 
 
 def _empty_in_order(request: Request, order: tuple[int, ...]) -> Tensor:

@@ -38,9 +38,12 @@ class Reference:
         request: Request,
         layout: BlockLayout | None = None,
         mask: Tensor | None = None,
+        *,
+        into: tuple[Tensor, Tensor] | None = None,
+        tally: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Online softmax over visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
-        return attend(operands, request, layout, mask)
+        return attend(operands, request, layout, mask, into, tally)
 
 
 def _senseless(recipe: Recipe) -> str | None:
