@@ -156,7 +156,7 @@ def test_choices_are_read_as_they_were_written(value):
 def test_layouts_are_spelled_without_their_tables():
     band = Band(before=(1, 2, None, 4), after=0, sink=3)
     select, precision, backend = read_choice(spell_choice(layout(band), "auto", "auto"))
-    assert select == Blocks((16, 32), (33, 65), band)
+    assert select == Blocks((16, 32), (33, 65), band, None)
     assert (precision, backend) == ("auto", "auto")
 
 
