@@ -81,10 +81,12 @@ Call call_of(const TensorTuple& q, int64_t keys, double scale, uintptr_t before,
 }
 
 void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t before, uintptr_t sink, int64_t after,
-            std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, const TensorTuple& out, uintptr_t lse,
-            int threads) {
+            std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, uintptr_t threshold, uintptr_t tally,
+            const TensorTuple& out, uintptr_t lse, bool merge, int threads) {
   Call c = call_of(q, packed.kv().L, scale, before, sink, after, mask, out, lse, threads);
   c.kv = &packed.kv();
+  c.filter = {(const float*)threshold, (int64_t*)tally};
+  c.out.merge = merge;
   if (layout) {
     uintptr_t counts, indices;
     Layout& y = c.layout;
@@ -102,6 +104,40 @@ void attend_direct(const TensorTuple& k, const TensorTuple& v, const TensorTuple
   const Call c = call_of(q, kv.L, scale, before, sink, after, mask, out, lse, threads);
   nb::gil_scoped_release free;
   active_target().attend_direct(c, kv, vv, (PKind)p);
+}
+
+void block_means(const TensorTuple& x, uintptr_t mean, int64_t rows, uintptr_t out, uintptr_t likeness, int threads) {
+  const MeansCall c{view_of(x), (const float*)mean, rows, (float*)out, (float*)likeness};
+  nb::gil_scoped_release free;
+  active_target().block_means(c, threads);
+}
+
+void antidiagonal(const TensorTuple& q, const TensorTuple& k, double factor, int64_t stride, int64_t block, bool causal,
+                  uintptr_t out, int threads) {
+  const AntidiagonalCall c{view_of(q), view_of(k), (float)factor, stride, block, causal, (float*)out};
+  nb::gil_scoped_release free;
+  active_target().antidiagonal(c, threads);
+}
+
+// address and strides over batch and heads of a bool map, its rows contiguous
+using MapTuple = std::tuple<uintptr_t, int64_t, int64_t>;
+void choose(uintptr_t scores, std::tuple<int64_t, int64_t, int64_t, int64_t> shape,
+            const std::optional<std::vector<double>>& mass, const std::optional<std::vector<double>>& count,
+            const std::vector<uint8_t>& is_share, bool inclusive, bool kept_first, bool of_visible, int64_t at_least,
+            MapTuple allowed, MapTuple kept, uintptr_t counts, uintptr_t indices, int threads) {
+  ChoiceCall c;
+  c.scores = (const float*)scores;
+  std::tie(c.B, c.H, c.nQ, c.nK) = shape;
+  c.mass = mass ? mass->data() : nullptr;
+  c.count = count ? count->data() : nullptr;
+  c.is_share = is_share.data();
+  c.inclusive = inclusive, c.kept_first = kept_first, c.of_visible = of_visible, c.at_least = at_least;
+  uintptr_t at;
+  std::tie(at, c.allowed_b, c.allowed_h) = allowed, c.allowed = (const uint8_t*)at;
+  std::tie(at, c.kept_b, c.kept_h) = kept, c.kept = (const uint8_t*)at;
+  c.counts = (int32_t*)counts, c.indices = (int32_t*)indices;
+  nb::gil_scoped_release free;
+  choose_blocks(c, threads);
 }
 
 }  // namespace
@@ -131,11 +167,19 @@ NB_MODULE(_native, m) {
       .def_prop_ro("nbytes", &PyKV::bytes)
       .def_prop_ro("target", [](const PyKV& x) { return std::string(x.table().name); });
   m.def("attend", &attend, nb::arg("kv"), nb::arg("q"), nb::arg("scale"), nb::arg("before"), nb::arg("sink"),
-        nb::arg("after"), nb::arg("mask").none(), nb::arg("layout").none(), nb::arg("out"), nb::arg("lse"),
-        nb::arg("threads"));
+        nb::arg("after"), nb::arg("mask").none(), nb::arg("layout").none(), nb::arg("threshold"), nb::arg("tally"),
+        nb::arg("out"), nb::arg("lse"), nb::arg("merge"), nb::arg("threads"));
   m.def("attend_direct", &attend_direct, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
         nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(), nb::arg("out"), nb::arg("lse"),
         nb::arg("p"), nb::arg("threads"));
+  m.def("block_means", &block_means, nb::arg("x"), nb::arg("mean"), nb::arg("rows"), nb::arg("out"),
+        nb::arg("likeness"), nb::arg("threads"));
+  m.def("antidiagonal", &antidiagonal, nb::arg("q"), nb::arg("k"), nb::arg("factor"), nb::arg("stride"),
+        nb::arg("block"), nb::arg("causal"), nb::arg("out"), nb::arg("threads"));
+  m.def("choose", &choose, nb::arg("scores"), nb::arg("shape"), nb::arg("mass").none(), nb::arg("count").none(),
+        nb::arg("is_share"), nb::arg("inclusive"), nb::arg("kept_first"), nb::arg("of_visible"), nb::arg("at_least"),
+        nb::arg("allowed"), nb::arg("kept"), nb::arg("counts"), nb::arg("indices"), nb::arg("threads"));
+  m.def("rows", [] { return active_target().rows; });
   m.def("built", &built_targets);
   m.def("available", &available_targets);
   m.def("active", [] { return std::string(active_target().name); });

@@ -71,7 +71,8 @@ void run_attention(const Call& call, const Table& table) {
   // the encoding of a row depends on its neighbours, or where heads visit different blocks.
   const bool row_by_row = f.qk.kind == QKFormat::f32 || f.qk.kind == QKFormat::bf16 ||
                           (f.qk.kind == QKFormat::integer && f.qk.q_grain == Grain::token);
-  const bool fold = group > 1 && call.q.L <= 16 && row_by_row && !f.smooth_q && !call.layout.counts;
+  const bool fold = group > 1 && call.q.L <= 16 && row_by_row && !f.smooth_q && !call.layout.counts &&
+                    !call.filter.threshold;
   OwnedQueries q(call, fold, table.rows);
   table.encode_queries(q.view, call);
   table.attend(call, q.view);

@@ -15,6 +15,8 @@ struct Table {
   void (*encode_queries)(Queries&, const Call&);
   void (*attend)(const Call&, const Queries&);
   void (*attend_direct)(const Call&, const View& k, const View& v, PKind p);   // call.kv is not used
+  void (*block_means)(const MeansCall&, int threads);
+  void (*antidiagonal)(const AntidiagonalCall&, int threads);
 };
 
 const Table* portable_table();
@@ -25,6 +27,9 @@ std::vector<std::string> built_targets();
 std::vector<std::string> available_targets();        // built, and supported by this processor
 const Table& active_target();
 void set_target(const std::string& name);            // throws std::invalid_argument; "" chooses again
+
+// Spends the budget of every row; the same on every target.
+void choose_blocks(const ChoiceCall&, int threads);
 
 // Encodes the queries, then attends.
 void run_attention(const Call&, const Table&);

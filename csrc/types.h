@@ -129,6 +129,14 @@ struct Output {
   Dtype dtype = Dtype::f32;
   int64_t sb = 0, sh = 0, sl = 0;
   float* lse = nullptr;              // [B, Hq, Lq] contiguous
+  bool merge = false;                // what lies there are results over other keys; the two are joined
+};
+
+// The second filter: P·V of a tile is left out for a group of rows where no probability is above 2^−threshold of the
+// largest so far.
+struct Filter {
+  const float* threshold = nullptr;  // [Hq] or null; infinity never leaves anything out
+  int64_t* tally = nullptr;          // [B, Hq, 2] pairs of (row, key) looked at and left out, or null
 };
 
 struct Call {
@@ -138,8 +146,41 @@ struct Call {
   Mask mask;
   Layout layout;
   Bands bands;
+  Filter filter;
   Output out;
   int threads = 1;
+};
+
+// Means of blocks of rows.
+struct MeansCall {
+  View x;
+  const float* mean = nullptr;       // [B·H, D], subtracted from every row, or null
+  int64_t rows = 0;
+  float* out = nullptr;              // [B·H, ceil(L / rows), D]
+  float* likeness = nullptr;         // [B·H, ceil(L / rows)] or null
+};
+
+// Softmax mass of pairs of blocks by antidiagonal sums.
+struct AntidiagonalCall {
+  View q, k;
+  float factor = 1.f;                // of the average score of an antidiagonal
+  int64_t stride = 0, block = 0;
+  bool causal = false;
+  float* out = nullptr;              // [B·Hq, ceil(Lq / block), ceil(Lk / block)]
+};
+
+// Blocks to visit for given scores. Arrays over heads have Hq entries; those of bytes broadcast by strides of 0.
+struct ChoiceCall {
+  const float* scores = nullptr;     // [B, Hq, nQ, nK]
+  int64_t B = 0, H = 0, nQ = 0, nK = 0;
+  const double* mass = nullptr;      // [Hq] or null
+  const double* count = nullptr;     // [Hq] or null
+  const uint8_t* is_share = nullptr; // [Hq], whether count is a share
+  bool inclusive = true, kept_first = false, of_visible = false;
+  int64_t at_least = 0;
+  const uint8_t *allowed = nullptr, *kept = nullptr;   // [.., nQ, nK]
+  int64_t allowed_b = 0, allowed_h = 0, kept_b = 0, kept_h = 0;
+  int32_t *counts = nullptr, *indices = nullptr;       // [B, Hq, nQ], [B, Hq, nQ, nK]
 };
 
 }  // namespace foveate

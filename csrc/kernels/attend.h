@@ -38,6 +38,8 @@ struct Scratch {
   Horizon horizon[kMaxRows / R];
   Array<Visit> visits;
   int visit_count = 0;
+  alignas(64) float listed[kMaxTile];                       // of a visit with holes: 0, or −inf for keys not visited
+  int64_t looked = 0, left_out = 0;                         // of the second filter
   const int32_t *blocks = nullptr, *blocks_end = nullptr;   // the layout's list for this item
 };
 
@@ -88,8 +90,14 @@ class Attention {
     for (float& m : s.m) m = kNone;
     std::memset(s.o, 0, sizeof(float) * o_stride_ * round_up(it.rows, R));
     list_visits(it, chunk / per_block_, s);
+    s.looked = s.left_out = 0;
     walk(it, s);
     write(it, s);
+    if (c_.filter.tally) {
+      int64_t* tally = c_.filter.tally + 2 * (it.b * c_.q.H + head_of(it, it.row0));
+      __atomic_fetch_add(tally, s.looked, __ATOMIC_RELAXED);
+      __atomic_fetch_add(tally + 1, s.left_out, __ATOMIC_RELAXED);
+    }
   }
 
  private:
@@ -126,14 +134,18 @@ class Attention {
     for (const int32_t* i = s.blocks; i < s.blocks_end; ++i) visit(*i * y.bk, (*i + 1) * y.bk, all, true, s);
   }
 
-  static bool listed(const Scratch& s, int64_t block) {   // lists are ascending
+  // Which keys of a visit with holes the layout asks for. Lists are ascending.
+  void list_keys(const Visit& v, Scratch& s) const {
+    const int64_t t0 = (int64_t)v.tile * tile_, bk = c_.layout.bk;
+    for (int c = v.k0; c < v.k1; ++c) s.listed[c] = kNone;
     const int32_t *lo = s.blocks, *hi = s.blocks_end;
-    while (lo < hi) {
+    while (lo < hi) {   // the first block that ends behind the visit's first key
       const int32_t* mid = lo + (hi - lo) / 2;
-      if (*mid == block) return true;
-      if (*mid < block) lo = mid + 1; else hi = mid;
+      if ((*mid + 1) * bk <= t0 + v.k0) lo = mid + 1; else hi = mid;
     }
-    return false;
+    for (; lo < s.blocks_end && *lo * bk < t0 + v.k1; ++lo)
+      for (int64_t c = most<int64_t>(*lo * bk - t0, v.k0), end = least<int64_t>((*lo + 1) * bk - t0, v.k1); c < end; ++c)
+        s.listed[c] = 0.f;
   }
 
   // Adds keys [from, to) to the list of visits; calls come in ascending order.
@@ -168,9 +180,11 @@ class Attention {
   void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
   void add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const;
   void reduce(int rows, Group& g, Scratch& s) const;
+  bool negligible(const float* threshold, int rows, const Group& g, Scratch& s) const;
   void do_exponentials(Group& g, Scratch& s) const;
   void do_weigh(Group& g, Scratch& s) const;
   void write(const Item& it, Scratch& s) const;
+  F read_output(int64_t at, int c) const;
   void query_mean_term(const Item& it, const Visit& v, Scratch& s) const;
 
   const Call& c_;
@@ -196,6 +210,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
     pending = nullptr;
   };
   const bool few = it.rows <= 2 * R;
+  const float* threshold = c_.filter.threshold ? c_.filter.threshold + (folded_ ? 0 : it.qh % q_.H) : nullptr;
   const Element* q_item = (const Element*)q_.codes + (it.qh * (q_.Lp / R) + it.row0 / R) * q_.Dp * R;
   for (int n = 0; n < s.visit_count; ++n) {
     const Visit& v = s.visits[n];
@@ -203,6 +218,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
     const Element* k = (const Element*)(kv_.k + kv_tile * kv_.k_tile_bytes());
     const float* k_scale = kv_.k_scale ? kv_.k_scale + (k_row_scale_ ? kv_tile : kv_tile * tile_) : nullptr;
     if (fmt_.smooth_q) query_mean_term(it, v, s);
+    if (v.holes) list_keys(v, s);
     const int64_t t0 = (int64_t)v.tile * tile_;
     for (int row = 0; row < it.rows; row += R) {
       const int rows = least(R, it.rows - row);
@@ -240,10 +256,23 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       if (!clear) hide(it, v, rows, g, s);
       reduce(rows, g, s);
       settle(done);
+      if (threshold && negligible(threshold, rows, g, s)) continue;
       pending = &g;
     }
   }
   settle(false);
+}
+
+inline F Attention::read_output(int64_t at, int c) const {
+  const View x{c_.out.data, c_.out.dtype};
+  const int n = (int)least<int64_t>(W, kv_.Dv - c);
+  F value = zero();
+  with_reader(x, [&](auto r) {
+    using Read = decltype(r);
+    if (n == W) value = Read::whole(x.data, at + c);
+    else if (n > 0) value = Read::some(x.data, at + c, n);
+  });
+  return value;
 }
 
 // O / l, times the scales of V, plus its mean; and lse in natural log, of the keys before smoothing.
@@ -260,16 +289,27 @@ inline void Attention::write(const Item& it, Scratch& s) const {
     const int64_t at = it.b * c_.out.sb + h * c_.out.sh + i * c_.out.sl;
     const bool direct = c_.out.dtype == Dtype::f32 && kv_.Dvp == kv_.Dv;
     float* to = direct ? (float*)c_.out.data + at : line;
+    float lse = empty ? kNone : kLn2 * (s.m[r] + log2f(l) - log2_levels_);
+    if (!empty && q_.k_mean_dot) lse += q_.k_mean_dot[it.qh * q_.Lp + row];
+    float* lse_at = c_.out.lse ? c_.out.lse + (it.b * c_.q.H + h) * c_.q.L + i : nullptr;
+    F share = set1(1.f);   // of these keys, beside those whose results lie there already
+    if (c_.out.merge) {
+      if (empty) continue;
+      share = set1(1.f / (1.f + expf(*lse_at - lse)));
+      lse = *lse_at == kNone ? lse : most(lse, *lse_at) + log1pf(expf(-fabsf(lse - *lse_at)));
+    }
     for (int c = 0; c < kv_.Dvp; c += W) {
       F x = mul(load(o + c), inverse);
       if (v_scale) x = mul(x, load(v_scale + c));
       if (v_mean && !empty) x = add(x, load(v_mean + c));
+      if (c_.out.merge) {
+        const F old = read_output(at, c);
+        x = fma(share, sub(x, old), old);
+      }
       store(to + c, x);
     }
     if (!direct) write_row(line, c_.out.data, c_.out.dtype, at, kv_.Dv);
-    float lse = empty ? kNone : kLn2 * (s.m[r] + log2f(l) - log2_levels_);
-    if (!empty && q_.k_mean_dot) lse += q_.k_mean_dot[it.qh * q_.Lp + row];
-    if (c_.out.lse) c_.out.lse[(it.b * c_.q.H + h) * c_.q.L + i] = lse;
+    if (lse_at) *lse_at = lse;
   }
 }
 

@@ -48,6 +48,7 @@ class Array {
     for (size_t i = 0; i < n; ++i) data_[i] = value;
   }
   T* data() { return data_; }
+  const T* data() const { return data_; }
   T& operator[](size_t i) { return data_[i]; }
   const T& operator[](size_t i) const { return data_[i]; }
   size_t size() const { return size_; }

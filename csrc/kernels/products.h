@@ -20,6 +20,7 @@ struct Group {
   alignas(64) float a[kLanes], b[kLanes];    // exponent of a score: a · score + b
   alignas(64) float alpha[kLanes];           // O and l are multiplied by this first
   alignas(64) float f_new[kLanes];           // factor of the new P·V and of the new sum of p
+  alignas(64) float now[kLanes];             // largest exponent of each row in this tile
   const uint8_t* v = nullptr;
   const float* v_scale = nullptr;            // per column, or null
   int row = 0;                               // first row within the work item

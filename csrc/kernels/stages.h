@@ -51,8 +51,7 @@ inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, 
     for (int c = (int)most<int64_t>(hi, g.k0); c < g.k1; ++c) x[c] = kNone;
     for (int c = (int)most<int64_t>(sink, g.k0), end = (int)least<int64_t>(lo, g.k1); c < end; ++c) x[c] = kNone;
     if (!v.holes) continue;
-    for (int c = g.k0; c < g.k1; ++c)
-      if (!listed(s, (t0 + c) / c_.layout.bk)) x[c] = kNone;
+    for (int c = g.k0; c < g.k1; c += W) store(x + c, add(load(x + c), load(s.listed + c)));
   }
   g.is_float = true;
   for (int r = 0; r < R; ++r) {
@@ -107,12 +106,23 @@ inline void Attention::reduce(int rows, Group& g, Scratch& s) const {
     store(g.b + r, sub(set1(log2_levels_), base));
     store(g.alpha + r, alpha);
     store(g.f_new + r, fresh);
+    store(g.now + r, now);
     store_rows(s.m + g.row + r, after);
   }
 #ifdef FOVEATE_BYTES
   if (to_floats) hidden_to_floats(g);
 #endif
   (void)to_floats;
+}
+
+// Whether a group can be left out: in no row does a score come near the largest so far. Nothing is pending then,
+// because no row's maximum rose. Rows that see nothing of the tile agree; a NaN does not.
+inline bool Attention::negligible(const float* threshold, int rows, const Group& g, Scratch& s) const {
+  bool all = true;
+  for (int r = 0; r < rows; ++r) all &= g.now[r] <= s.m[g.row + r] - threshold[0];
+  s.looked += (int64_t)rows * (g.k1 - g.k0);
+  if (all) s.left_out += (int64_t)rows * (g.k1 - g.k0);
+  return all;
 }
 
 inline void Attention::do_exponentials(Group& g, Scratch& s) const {

@@ -5,6 +5,8 @@
 #include "encode_q.h"
 #include "attend.h"
 #include "direct.h"
+#include "means.h"
+#include "antidiagonal.h"
 #include "../dispatch.h"
 #include "../threads.h"
 
@@ -52,7 +54,19 @@ static void attend_direct(const Call& call, const View& k, const View& v, PKind 
   parallel_for(d.items(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->finish(n); }, &d);
 }
 
-static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,      R,           encode_keys_values,
-                                 encode_queries,      attend, attend_direct};
+static void block_means(const MeansCall& call, int threads) {
+  BlockMeans m(call);
+  parallel_for(m.jobs(), threads, [](void* x, int64_t n, int) { ((BlockMeans*)x)->job(n); }, &m);
+}
+
+static void antidiagonal(const AntidiagonalCall& call, int threads) {
+  Antidiagonal a(call);
+  parallel_for(a.mean_jobs(), threads, [](void* x, int64_t n, int) { ((Antidiagonal*)x)->mean_job(n); }, &a);
+  parallel_for(a.key_jobs(), threads, [](void* x, int64_t n, int) { ((Antidiagonal*)x)->key_job(n); }, &a);
+  parallel_for(a.jobs(), threads, [](void* x, int64_t n, int) { ((Antidiagonal*)x)->job(n); }, &a);
+}
+
+static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,           R,           encode_keys_values, encode_queries, attend,
+                                 attend_direct,       block_means, antidiagonal};
 
 }  // namespace

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ...formats import FP4, FP8, Float, Integer, Unsigned
 from ...layouts.blocks import Band, BlockLayout
+from ...layouts.budget import Budget
 from ...layouts.memory import new_lse, new_output
 from ...precision.native import Native
 from ...precision.recipe import Recipe
 from ..base import Request
-from . import native
+from . import estimate, native
 
 FAR = (1 << 63) // 4  # a band without a limit, kFar in csrc
 DIRECT_ROWS = 16  # kDirectRows in csrc
@@ -73,15 +74,51 @@ class CpuBackend:
         return Operands(q, module.KV(formats, native.tensor(k), native.tensor(v), threads))
 
     def attend(
-        self, operands: Operands, request: Request, layout: BlockLayout | None, mask: Tensor | None
+        self,
+        operands: Operands,
+        request: Request,
+        layout: BlockLayout | None,
+        mask: Tensor | None,
+        *,
+        into: tuple[Tensor, Tensor] | None = None,
+        tally: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         q = operands.q
-        out, lse = new_output(q, request.v_dim), new_lse(q)
-        if operands.direct is not None:
-            _attend_direct(operands.direct, q, request, mask, out, lse)
+        out, lse = into or (new_output(q, request.v_dim), new_lse(q))
+        if operands.direct is None:
+            attend_packed(
+                operands.kv,
+                q,
+                request.scale,
+                request.band,
+                layout,
+                mask,
+                out,
+                lse,
+                skip=request.skip,
+                merge=into is not None,
+                tally=tally,
+            )
             return out, lse
-        attend_packed(operands.kv, q, request.scale, request.band, layout, mask, out, lse)
+        if into is not None:
+            raise ValueError("into has no meaning for queries that read K and V where they lie")
+        _attend_direct(operands.direct, q, request, mask, out, lse)
         return out, lse
+
+    def block_means(
+        self, x: Tensor, rows: int, mean: Tensor | None = None, likeness: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        return estimate.block_means(x, rows, mean, likeness)
+
+    def antidiagonal(
+        self, q: Tensor, k: Tensor, *, factor: float, stride: int, block: int, causal: bool
+    ) -> Tensor:
+        return estimate.antidiagonal(q, k, factor, stride, block, causal)
+
+    def choose(
+        self, scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return estimate.choose(scores, budget, allowed, kept)
 
 
 def attend_packed(
@@ -93,9 +130,17 @@ def attend_packed(
     mask: Tensor | None,
     out: Tensor,
     lse: Tensor | None,
+    *,
+    skip: float | tuple[float, ...] | None = None,
+    merge: bool = False,
+    tally: Tensor | None = None,
 ) -> None:
-    """Attend with keys and values that are already packed; writes `out` and `lse`."""
+    """Attend with keys and values that are already packed; writes `out` and `lse`.
+
+    `merge` joins the result with what lies in them; `skip` and `tally` are the second filter's.
+    """
     module, _ = native.load()
+    threshold = None if skip is None else thresholds(skip, q.shape[1])
     bands = (band, layout.band if layout is not None else None)
     before, sink, after = limits(bands, q.shape[1])
     blocks = None
@@ -119,10 +164,19 @@ def attend_packed(
         after,
         hidden,
         blocks,
+        0 if threshold is None else threshold.data_ptr(),
+        0 if tally is None else tally.data_ptr(),
         native.tensor(out),
         0 if lse is None else lse.data_ptr(),
+        merge,
         torch.get_num_threads(),
     )
+
+
+@lru_cache(maxsize=256)
+def thresholds(skip: float | tuple[float, ...], heads: int) -> Tensor:
+    """The second filter's threshold of each query head, float32 `[Hq]`."""
+    return torch.tensor(skip if isinstance(skip, tuple) else (skip,) * heads)
 
 
 def reads_directly(request: Request) -> bool:
@@ -130,6 +184,7 @@ def reads_directly(request: Request) -> bool:
     return (
         request.recipe == Native().recipe(request.head_dim)
         and request.block is None
+        and request.skip is None
         and request.q_length * (request.q_heads // request.kv_heads) <= DIRECT_ROWS
     )
 
