@@ -17,14 +17,7 @@ plans key poses, and physics does the rest.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .body import BODY, BodyShape
-    from .clip import MotionClip, Report
-    from .plan import Contact, Keyframe, KeyframePlan, PoseGoal, Root, StyleSpec
-    from .pose import Pose
-    from .scene import Scene, SceneObject
+from typing import Any
 
 _PLACES = {
     # data model
@@ -35,6 +28,7 @@ _PLACES = {
     "Keyframe": "plan",
     "PoseGoal": "plan",
     "Contact": "plan",
+    "Gait": "plan",
     "Root": "plan",
     "StyleSpec": "plan",
     "Scene": "scene",
@@ -42,11 +36,12 @@ _PLACES = {
     "MotionClip": "clip",
     "Report": "clip",
     # stages
-    "fill": "filling",
-    "track": "tracking",
     "design": "designer",
     "animate": "designer",
     "edit": "editing",
+    "realize": "filling",
+    "fill": "filling",
+    "track": "tracking",
     "lint": "check",
     "repair": "check",
     "export": "exchange",
@@ -64,7 +59,7 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
     except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("foveate"):
+        if (error.name or "foveate").startswith("foveate"):
             raise
         raise ModuleNotFoundError(
             f"foveate.motion.{name} needs {error.name}, which is not installed; "
