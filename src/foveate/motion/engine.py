@@ -1,0 +1,45 @@
+"""The physics engine: the one place that imports MuJoCo.
+
+The one thing to know: MuJoCo decides at import how it will draw, from the environment variable
+MUJOCO_GL; where there is no display and nothing is set, we choose what is installed, or none (the
+painter of `render` needs no OpenGL). Differences between MuJoCo 3.2 and 4 are levelled here.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import sys
+
+import numpy as np
+
+from .rotations import Array
+
+
+def _choose_gl() -> None:
+    if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
+        return
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    for backend, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
+        if ctypes.util.find_library(library):
+            os.environ["MUJOCO_GL"] = backend
+            return
+    os.environ["MUJOCO_GL"] = "disable"
+
+
+_choose_gl()
+
+import mujoco  # noqa: E402  (after the choice above, which it reads)
+
+__all__ = ["mass_matrix", "mujoco"]
+
+
+def mass_matrix(model: mujoco.MjModel, data: mujoco.MjData) -> Array:
+    """The joint-space inertia `[nv, nv]`; its arguments changed places in MuJoCo 4."""
+    full = np.zeros((model.nv, model.nv))
+    if hasattr(data, "qM"):
+        mujoco.mj_fullM(model, full, data.qM)
+    else:
+        mujoco.mj_fullM(model, data, full)
+    return full
