@@ -40,11 +40,11 @@ class Row {
     for (int64_t j = 0; j < c_.nK; ++j) {
       if (!allowed_[j]) continue;
       ++visible;
-      const float s = scores_[j], score = std::isnan(s) ? -INFINITY : s;   // a NaN ranks last
-      if (score > 0) total += score;
+      const float score = scores_[j] > 0 ? scores_[j] : 0;   // a NaN counts as nothing
+      total += score;
       if (c_.kept_first && kept_[j]) {
         taken[j] = 1, ++number;
-        if (score > 0) collected += score;
+        collected += score;
       } else {
         rest.push_back({score, (int32_t)j});
       }
@@ -58,9 +58,9 @@ class Row {
       const Block& best = rest.front();
       const bool more_mass = by_mass && total > 0 &&
                              (c_.inclusive ? collected < required - slack
-                                           : best.score > 0 && (collected + best.score <= required + slack || number == 0));
-      if (!everything && !more_mass && number >= least) break;
-      if (best.score > 0) collected += best.score;
+                                           : number == 0 || collected + best.score <= required + slack);
+      if (!everything && !more_mass && (number >= least || !(total > 0))) break;
+      collected += best.score;
       taken[best.index] = 1, ++number;
       std::pop_heap(rest.begin(), rest.end());
       rest.pop_back();

@@ -180,7 +180,8 @@ class Attention {
   void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
   void add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const;
   void reduce(int rows, Group& g, Scratch& s) const;
-  bool negligible(const float* threshold, int rows, const Group& g, Scratch& s) const;
+  bool negligible(float threshold, bool clear, int rows, const Group& g, Scratch& s) const;
+  bool is_seen(const Group& g, int at) const;
   void do_exponentials(Group& g, Scratch& s) const;
   void do_weigh(Group& g, Scratch& s) const;
   void write(const Item& it, Scratch& s) const;
@@ -256,7 +257,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
       if (!clear) hide(it, v, rows, g, s);
       reduce(rows, g, s);
       settle(done);
-      if (threshold && negligible(threshold, rows, g, s)) continue;
+      if (threshold && negligible(*threshold, clear, rows, g, s)) continue;
       pending = &g;
     }
   }

@@ -117,12 +117,27 @@ inline void Attention::reduce(int rows, Group& g, Scratch& s) const {
 
 // Whether a group can be left out: in no row does a score come near the largest so far. Nothing is pending then,
 // because no row's maximum rose. Rows that see nothing of the tile agree; a NaN does not.
-inline bool Attention::negligible(const float* threshold, int rows, const Group& g, Scratch& s) const {
+inline bool Attention::negligible(float threshold, bool clear, int rows, const Group& g, Scratch& s) const {
   bool all = true;
-  for (int r = 0; r < rows; ++r) all &= g.now[r] <= s.m[g.row + r] - threshold[0];
-  s.looked += (int64_t)rows * (g.k1 - g.k0);
-  if (all) s.left_out += (int64_t)rows * (g.k1 - g.k0);
+  for (int r = 0; r < rows; ++r) all &= g.now[r] <= s.m[g.row + r] - threshold;
+  if (!c_.filter.tally) return all;
+  int64_t pairs = (int64_t)rows * (g.k1 - g.k0);
+  if (!clear) {
+    pairs = 0;
+    for (int r = 0; r < rows; ++r)
+      for (int c = g.k0; c < g.k1; ++c) pairs += is_seen(g, r * kStride + c);
+  }
+  s.looked += pairs;
+  if (all) s.left_out += pairs;
   return all;
+}
+
+// Whether a score was not hidden.
+inline bool Attention::is_seen(const Group& g, int at) const {
+#ifdef FOVEATE_BYTES
+  if (!g.is_float) return ((const int32_t*)g.scores)[at] != kHidden;
+#endif
+  return g.scores[at] != kNone;
 }
 
 inline void Attention::do_exponentials(Group& g, Scratch& s) const {
