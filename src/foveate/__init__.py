@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .attn.api import attention, plan
-from .attn.layouts import Band, BlockLayout
+from .attn.layouts import Band, BlockLayout, Hilbert, Tiles
 from .attn.pipeline import Plan
 from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
-from .attn.select import Dense, TopK, Window
+from .attn.select import Dense, Sparge, TopK, Window, XAttention
 from .attn.varlen import attention_varlen
 from .errors import BackendError
 
@@ -29,6 +29,7 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "Band",
     "BlockLayout",
     "Dense",
+    "Hilbert",
     "Int8",
     "Native",
     "PackedKV",
@@ -37,8 +38,11 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "Sage2",
     "Sage2pp",
     "Sage3",
+    "Sparge",
+    "Tiles",
     "TopK",
     "Window",
+    "XAttention",
     "attention",
     "attention_varlen",
     "plan",

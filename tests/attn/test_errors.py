@@ -137,9 +137,9 @@ CASES = {
         'unknown select "windows"; selections are dense, window, topk, sparge, xattention, vsa',
     ),
     "select later": (
-        with_option(select="sparge"),
+        with_option(select="vsa"),
         ValueError,
-        'select "sparge" is planned but not built yet; selections here are dense, window, topk',
+        'select "vsa" is planned but not built yet; selections here are dense, window, topk',
     ),
     "select without default": (
         with_option(select="window"),

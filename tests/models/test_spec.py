@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from foveate import Int8, Sage2, Sage2pp, TopK, Window
+from foveate import Int8, Sage2, Sage2pp, Sparge, TopK, Window, XAttention
 from foveate.models.spec import Choice, parse
 
 
@@ -23,6 +23,9 @@ from foveate.models.spec import Choice, parse
         ("foveate:sage2(qk_bits=4)", Choice(precision=Sage2(qk_bits=4))),
         ("foveate:sage2(pv=e5m2)", Choice(precision=Sage2(pv="e5m2"))),
         ("foveate:topk(0.25)+sage2++(qk_bits=4)", Choice(TopK(0.25), Sage2pp(qk_bits=4))),
+        ("foveate:sparge(0.95)+int8", Choice(Sparge(0.95), "int8")),
+        ("foveate:sparge(keep=0.3,similarity=0.1)", Choice(Sparge(keep=0.3, similarity=0.1))),
+        ("foveate:xattention((0.9,0.8),stride=8)", Choice(XAttention((0.9, 0.8), stride=8))),
         ("foveate:int8(smooth_v=False)", Choice(precision=Int8(smooth_v=False))),
     ],
 )
@@ -44,9 +47,12 @@ def test_name_stands_for_choice(name, choice):
         ("foveate:int8)", 'expected "+" and another term'),
         ("foveate:window(a.b)", "cannot read the arguments"),
         ("foveate:window(**{})", "cannot read the arguments"),
-        ("foveate:window(open('x'))", 'has ")" after "window"'),
+        ("foveate:window(open('x'))", "cannot read the arguments"),
         ("foveate:sage2(qk_bits=5)", '"sage2(qk_bits=5)" in'),
-        ("foveate:sparge(3)", "takes no arguments here"),
+        ("foveate:vsa(3)", "takes no arguments here"),
+        ("foveate:sparge(3)", "expected a share above 0 and up to 1"),
+        ("foveate:sparge(keep=0.0)", "expected an int of at least 1 (blocks) or a float in (0, 1]"),
+        ("foveate:xattention(stride=24)", "does not divide a block of 128"),
     ],
 )
 def test_wrong_name_says_what_is_wrong(name, words):

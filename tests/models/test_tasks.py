@@ -52,7 +52,7 @@ def test_comparison_records_each_way_and_keeps_the_model(tiny, tokens):
     ways = [
         Way("native", "foveate:native"),
         Way("tight window", "foveate:window(4,0)+native"),
-        Way("later", "foveate:sparge"),
+        Way("later", "foveate:vsa"),
     ]
     rows = compare(model, tokens, ways, rounds=2, tick=seen.append)
     assert model.config._attn_implementation == "sdpa"
@@ -61,7 +61,7 @@ def test_comparison_records_each_way_and_keeps_the_model(tiny, tokens):
     assert abs(rows[1]["change"]) < 1e-4
     assert rows[1]["agreement"] == 1
     assert rows[2]["agreement"] < 0.9
-    assert "sparge" in rows[3]["error"]
+    assert "vsa" in rows[3]["error"]
     assert len(rows[1]["seconds"]) == 2
     assert seen.count("later") == 1  # not tried again
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from .check import check_name
 from .layouts.blocks import Band, BlockLayout
+from .layouts.orders import Order
 from .precision import Precision
 from .select import Selection
 
@@ -74,7 +75,8 @@ def read_choice(text: str) -> tuple[object, object, str]:
 def _read(text: str) -> object:
     if "(" not in text:
         return text
-    known = {cls.__name__: cls for base in (Selection, Precision) for cls in _below(base)}
+    bases = (Selection, Precision, Order)
+    known = {cls.__name__: cls for base in bases for cls in _below(base)}
     return _value(ast.parse(text, mode="eval").body, known | {"Band": Band, "Blocks": Blocks})
 
 

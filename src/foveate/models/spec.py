@@ -7,6 +7,7 @@ precision, in any order. A term is a name, or a name with arguments as in a Pyth
     foveate:sage2                     dense, sage2
     foveate:window(1024,64)+int8      Window(1024, 64), int8
     foveate:sage2(qk_bits=4)+topk(0.25)
+    foveate:xattention(0.9,stride=8)+int8
 
 The one thing to know: reading a name builds the objects, so a wrong argument fails here, before any
 model runs.
@@ -25,6 +26,8 @@ PRECISIONS = ("auto", "native", "int8", "sage", "sage2", "sage2++", "sage3", "sa
 _CLASSES = {
     "window": "Window",
     "topk": "TopK",
+    "sparge": "Sparge",
+    "xattention": "XAttention",
     "native": "Native",
     "int8": "Int8",
     "sage": "Sage",
@@ -100,7 +103,7 @@ def _terms(body: str, name: str) -> list[tuple[str, str]]:
         at += len(term)
         call = ""
         if body[at : at + 1] == "(":
-            end = body.find(")", at)
+            end = _closing(body, at)
             if end < 0:
                 raise ValueError(f'"{name}" opens "(" after "{term}" and never closes it; add ")"')
             call, at = body[at : end + 1], end + 1
@@ -113,6 +116,16 @@ def _terms(body: str, name: str) -> list[tuple[str, str]]:
                 )
             at += 1
     return terms
+
+
+def _closing(body: str, at: int) -> int:
+    """Where the bracket that opens at `at` closes, or −1."""
+    depth = 0
+    for place in range(at, len(body)):
+        depth += (body[place] == "(") - (body[place] == ")")
+        if depth == 0:
+            return place
+    return -1
 
 
 def _build(term: str, call: str, name: str) -> Any:

@@ -33,10 +33,16 @@ def from_dense(
             f"visits has shape {list(visits.shape)}; expected [B, H, {grid[0]}, {grid[1]}] "
             f"for lengths {tuple(lengths)} in blocks of {tuple(block)}"
         )
+    counts, indices = lists(visits)
+    return BlockLayout(counts, indices, block, lengths, band)
+
+
+def lists(visits: Tensor) -> tuple[Tensor, Tensor]:
+    """Counts int32 `[B, H, nQ]` and ascending indices int32 `[B, H, nQ, nK]` of a map of blocks."""
     counts = visits.sum(-1, dtype=torch.int32)
     # a stable sort of "not visited" puts the visited blocks first and keeps both parts ascending
     indices = visits.logical_not().to(torch.uint8).sort(dim=-1, stable=True).indices.int()
-    return BlockLayout(counts, indices, block, lengths, band)
+    return counts, indices
 
 
 def to_dense(layout: BlockLayout) -> Tensor:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from .base import Selection
 from .dense import Dense, Given
+from .sparge import Sparge
 from .topk import TopK
 from .window import Window
+from .xattention import XAttention
 
-SELECTIONS: dict[str, type[Selection]] = {cls.name: cls for cls in (Dense, Window, TopK)}
+SELECTIONS: dict[str, type[Selection]] = {
+    cls.name: cls for cls in (Dense, Window, TopK, Sparge, XAttention)
+}
 """Every selection that exists, by name."""
 
-PLANNED = ("sparge", "xattention", "vsa", "moa")
+PLANNED = ("vsa", "moa")
 """Names that are reserved for systems which are not built yet."""
 
 
@@ -47,7 +51,9 @@ __all__ = [
     "Dense",
     "Given",
     "Selection",
+    "Sparge",
     "TopK",
     "Window",
+    "XAttention",
     "selection_named",
 ]

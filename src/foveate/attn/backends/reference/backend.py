@@ -7,8 +7,10 @@ from torch import Tensor
 
 from ...formats import FP4, FP8, Integer, Unsigned
 from ...layouts.blocks import BlockLayout
+from ...layouts.budget import Budget, choose
 from ...precision.recipe import Recipe
 from ..base import Request
+from . import estimate
 from .attend import attend
 from .encode import Operands, encode
 
@@ -44,6 +46,27 @@ class Reference:
     ) -> tuple[Tensor, Tensor]:
         """Online softmax over visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
         return attend(operands, request, layout, mask, into, tally)
+
+    @torch.no_grad()
+    def block_means(
+        self, x: Tensor, rows: int, mean: Tensor | None = None, likeness: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Mean of each block of rows, and how alike its rows are; see `Backend.block_means`."""
+        return estimate.block_means(x, rows, mean, likeness)
+
+    @torch.no_grad()
+    def antidiagonal(
+        self, q: Tensor, k: Tensor, *, factor: float, stride: int, block: int, causal: bool
+    ) -> Tensor:
+        """Softmax mass of each pair of blocks; see `Backend.antidiagonal`."""
+        return estimate.antidiagonal(q, k, factor=factor, stride=stride, block=block, causal=causal)
+
+    @torch.no_grad()
+    def choose(
+        self, scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Counts and indices of the blocks to visit; see `layouts.budget.choose`."""
+        return choose(scores, budget, allowed, kept)
 
 
 def _senseless(recipe: Recipe) -> str | None:

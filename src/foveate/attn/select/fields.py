@@ -1,0 +1,84 @@
+"""Checks of a selection's fields: one line with the field, what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..backends.base import Request
+
+
+def one_of(owner: object, field: str, choices: tuple[Any, ...]) -> None:
+    """Raise ValueError unless the field's value is one of the choices (True is not 1 here)."""
+    value = getattr(owner, field)
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
+        expected = ", ".join(map(repr, choices))
+        raise ValueError(f"{_name(owner, field)} is {value!r}; expected one of {expected}")
+
+
+def flags(owner: object, *fields: str) -> None:
+    """Raise TypeError unless each field's value is a bool."""
+    for field in fields:
+        if not isinstance(value := getattr(owner, field), bool):
+            raise TypeError(f"{_name(owner, field)} is {value!r}; expected True or False")
+
+
+def whole(owner: object, field: str, least: int) -> None:
+    """Raise ValueError unless the field's value is an int of at least `least`."""
+    value = getattr(owner, field)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{_name(owner, field)} is {value!r}; expected an int of at least {least}")
+
+
+def shares(owner: object, field: str) -> None:
+    """Make the field a float in (0, 1], or a tuple of them, one for each query head."""
+    value = getattr(owner, field)
+    for one in each(value):
+        if not _is_number(one) or not 0 < one <= 1:
+            raise ValueError(
+                f"{_name(owner, field)} is {value!r}; expected a share above 0 and up to 1, "
+                "or one for each query head"
+            )
+    object.__setattr__(owner, field, _as_floats(value))
+
+
+def numbers(owner: object, field: str) -> None:
+    """Make the field a finite float, or a tuple of them, one for each query head."""
+    value = getattr(owner, field)
+    for one in each(value):
+        if not _is_number(one):
+            raise ValueError(
+                f"{_name(owner, field)} is {value!r}; expected a number, or one for each query head"
+            )
+    object.__setattr__(owner, field, _as_floats(value))
+
+
+def for_heads(owner: object, request: Request, *fields: str) -> None:
+    """Raise ValueError unless fields that are tuples have one value per query head."""
+    for field in fields:
+        value = getattr(owner, field)
+        if isinstance(value, tuple) and len(value) != request.q_heads:
+            raise ValueError(
+                f"{_name(owner, field)} has {len(value)} values; expected one, or one for each "
+                f"head of q, {request.q_heads}"
+            )
+
+
+def each(value: object) -> tuple:
+    """The values of a field that is one value or one per head; none for None."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _as_floats(value: Any) -> float | tuple[float, ...]:
+    return tuple(map(float, value)) if isinstance(value, tuple | list) else float(value)
+
+
+def _name(owner: object, field: str) -> str:
+    return f"{type(owner).__name__}.{field}"
