@@ -171,6 +171,11 @@ def plan_of(
             f"select has skip for {len(chosen.skip)} heads; expected one value, or one per head "
             f"of q, {q[1]}"
         )
+    if chosen.correct and mask is not None:
+        raise ValueError(
+            "select has correct=True and there is a mask, which cuts blocks in ways that their "
+            "means cannot follow; expected one of the two (use correct=False)"
+        )
     facts = replace(facts, block=block, layout_band=layout_band, skip=chosen.skip)
     if precision == "auto":
         numbers, why = _auto_precision(backend, facts)

@@ -83,9 +83,38 @@ class Selection:
         """arrange → select → encode → attend → restore."""
         q, k, v = self.arrange(q, k, v)
         layout = self.layout(q, k, request, kernels)
-        operands = kernels.encode(q, k, v, request)
-        out, lse = kernels.attend(operands, request, layout, mask)
+        out, lse = self.visit(q, k, v, mask, layout, request, kernels)
         return self.restore(out, lse)
+
+    def visit(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None,
+        layout: BlockLayout | None,
+        request: Request,
+        kernels: Backend,
+        tally: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """encode → attend over a layout, and let the means of what it skips join in if asked to.
+
+        Args:
+            q, k, v: In the layout's order.
+            mask: Bool or additive.
+            layout: Visited blocks; None visits everything that `request.band` allows.
+            request: The static facts of the call.
+            kernels: The backend.
+            tally: What the second filter left out, see `Backend.attend`.
+        """
+        operands = kernels.encode(q, k, v, request)
+        more = {} if tally is None else {"tally": tally}
+        out, lse = kernels.attend(operands, request, layout, mask, **more)
+        if self.correct and layout is not None:
+            from ..correct import add_skipped  # rarely used
+
+            add_skipped(out, lse, q, k, v, layout, request, kernels)
+        return out, lse
 
 
 def check_block(block: object) -> tuple[int, int]:
