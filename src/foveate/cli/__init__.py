@@ -20,6 +20,7 @@ VERBS = {
     "demo": "a real language model with several choices: time, perplexity, report.html",
     "doctor": "what runs here, and why the rest does not",
     "bench": "verify attention against float64, then time it against its peers",
+    "tune": "thresholds for every head of a model, as a profile",
     "explain": "channel bias, sinks and predicted error of q, k, v in a .safetensors file",
 }
 
