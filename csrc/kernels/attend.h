@@ -168,6 +168,17 @@ class Attention {
     }
   }
 
+  // Asks for one of `parts` of a tile that comes next: a layout jumps, and the processor cannot guess where to.
+  void ask_for(const Item& it, int tile, int part, int parts) const {
+    const int64_t at = it.kv_head * kv_.capacity + tile;
+    auto ask = [&](const uint8_t* p, int64_t bytes) {
+      const int64_t each = round_up(bytes / parts, 64), from = part * each, to = least(from + each, bytes);
+      for (int64_t i = from; i < to; i += 64) __builtin_prefetch(p + i, 0, 2);
+    };
+    ask(kv_.k + at * kv_.k_tile_bytes(), kv_.k_tile_bytes());
+    ask(kv_.v + at * kv_.v_tile_bytes(), kv_.v_tile_bytes());
+  }
+
   template <class Fn> bool with_shape(const Group& g, Fn fn) const;
   template <class D, class Finish>
   bool products(const typename D::Element* q, const typename D::Element* k, const int32_t* start, Group& g,
@@ -223,6 +234,7 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
     const int64_t t0 = (int64_t)v.tile * tile_;
     for (int row = 0; row < it.rows; row += R) {
       const int rows = least(R, it.rows - row);
+      if (!few && n + 1 < s.visit_count) ask_for(it, s.visits[n + 1].tile, row / R, it.rows / R);
       const Horizon& sees = s.horizon[row / R];
       if (!sees.any(t0 + v.k0, t0 + v.k1)) continue;
       Group& g = s.groups[flip];
