@@ -21,6 +21,7 @@ VERBS = {
     "doctor": "what runs here, and why the rest does not",
     "bench": "verify attention against float64, then time it against its peers",
     "tune": "thresholds for every head of a model, as a profile",
+    "eval": "perplexity and retrieval under each choice of attention, by length",
     "explain": "channel bias, sinks and predicted error of q, k, v in a .safetensors file",
 }
 

@@ -20,11 +20,15 @@ WARMUP = 320  # tokens: more than a tile, so that every kernel and buffer has be
 
 @dataclass(frozen=True)
 class Way:
-    """One row: what it is called, and the attention name a transformers model takes."""
+    """One row: what it is called, and the attention name a transformers model takes.
+
+    `key` says what a name stands for where the name alone does not (a profile's content).
+    """
 
     label: str
     name: str
     note: str = ""
+    key: str = ""
 
 
 BASELINE = Way("torch SDPA", "sdpa", "what transformers uses by default")
