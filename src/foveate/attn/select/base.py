@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from ..correct import add_skipped
 from ..layouts.blocks import Band, BlockLayout, check_skip
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ class Selection:
         more = {} if tally is None else {"tally": tally}
         out, lse = kernels.attend(operands, request, layout, mask, **more)
         if self.correct and layout is not None:
-            from ..correct import add_skipped  # rarely used
-
             add_skipped(out, lse, q, k, v, layout, request, kernels)
         return out, lse
 
