@@ -52,3 +52,28 @@ def causal_mask(q_length: int, k_length: int) -> torch.Tensor:
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
     """Standard normal numbers of one seed."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def waves(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries and keys of the golden vectors, float64 `[1, 1, length, 8]` (4 columns and 4 zeros).
+
+    q[n, j] = 2 sin(0.05 n j + 0.9 j), k[n, j] = 2 cos(0.03 n j + 0.7 j) for n = 1 …, j = 1 … 4.
+    """
+    n = torch.arange(1, length + 1, dtype=torch.float64).unsqueeze(1)
+    j = torch.arange(1, 5, dtype=torch.float64)
+    q, k = 2 * torch.sin(0.05 * n * j + 0.9 * j), 2 * torch.cos(0.03 * n * j + 0.7 * j)
+    none = torch.zeros(length, 4, dtype=torch.float64)
+    return torch.cat((q, none), 1)[None, None], torch.cat((k, none), 1)[None, None]
+
+
+def visited(select, q, k, *, causal=False, scale=None, backend="reference"):
+    """What a selection chooses, past its fallback: bool `[B, Hq, nQ, nK]`."""
+    from foveate import plan
+
+    made = plan(q, k, k, select="dense", causal=causal, scale=scale, backend=backend)
+    return select.layout(q, k, made.request, made.kernels).to_dense()
+
+
+def rows_of(visits: torch.Tensor) -> list[str]:
+    """A map `[nQ, nK]` as text, one row each: ["1100", "0011"]."""
+    return ["".join("01"[int(x)] for x in row) for row in visits]
