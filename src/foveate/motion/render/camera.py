@@ -9,6 +9,7 @@ character in the face, 90 sees its right side, 150 its front from its left. A ne
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -59,18 +60,18 @@ class Camera:
             raise ValueError(f'view is "{view}"; expected one of {", ".join([*VIEWS, "top"])}')
         return replace(self, azimuth=VIEWS[view])
 
-    @property
+    @cached_property
     def forward(self) -> np.ndarray:
         """Unit vector from the eye to the target, [3]."""
         a, e = np.radians(self.azimuth), np.radians(self.elevation)
         return np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
 
-    @property
+    @cached_property
     def eye(self) -> np.ndarray:
         """Where the camera stands, [3]."""
         return np.asarray(self.target, float) - self.distance * self.forward
 
-    @property
+    @cached_property
     def axes(self) -> np.ndarray:
         """Rows: image right, image down, depth; takes world vectors to the camera's, [3, 3]."""
         depth = self.forward

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from .. import rotations as rot
+from ..body import Body
 from .solids import Colour, Solid, cone, ellipsoid
 
 LEFT: Colour = (0.20, 0.46, 0.83)
@@ -19,7 +21,6 @@ TRUNK: Colour = (0.36, 0.39, 0.44)
 SKIN: Colour = (0.86, 0.70, 0.58)
 NOSE: Colour = (0.74, 0.50, 0.42)
 GHOST: Colour = (0.45, 0.46, 0.48)
-STATURE = 1.72  # the sizes below are for this height
 
 Part = tuple[str, int, tuple, tuple, tuple, Colour]
 """Kind, joint, first point, second point (or half-axes), radii, colour; in the joint's frame."""
@@ -33,16 +34,10 @@ def _ball(joint: int, centre: tuple, radii: tuple, colour: Colour) -> Part:
     return ("ellipsoid", joint, centre, radii, (), colour)
 
 
-@lru_cache(maxsize=8)
-def parts(offsets: tuple[tuple[float, float, float], ...]) -> tuple[Part, ...]:
-    """The parts of the figure for a skeleton.
-
-    Args:
-        offsets: Of the 22 joints from their parents at rest, metres, z up.
-    """
-    o = np.array(offsets)
-    height = float(-(o[1, 2] + o[4, 2] + o[7, 2])) / 0.53 if abs(o[4, 2]) > 0 else STATURE
-    k = height / STATURE * 1.0
+@lru_cache(maxsize=32)
+def parts_of(body: Body) -> tuple[Part, ...]:
+    """The parts of a body's figure."""
+    o, k = body.offsets, body.scale
     hip_y, waist, chest = abs(o[1, 1]), 0.052 * k, 0.072 * k
     found: list[Part] = [
         _ball(0, (0, 0, 0.0), (0.106 * k, hip_y + 0.074 * k, 0.115 * k), TRUNK),
@@ -114,21 +109,21 @@ def _heel(joint: int, toe: np.ndarray, k: float, colour: Colour) -> Part:
     )
 
 
-def figure(joints: np.ndarray, turns: np.ndarray, offsets: np.ndarray) -> list[Solid]:
+def figure(joints: np.ndarray, turns: np.ndarray, body: Body) -> list[Solid]:
     """The figure in one pose.
 
     Args:
         joints: World positions, [22, 3].
-        turns: World rotations of the joints' frames, identity at rest, [22, 3, 3].
-        offsets: Of the joints from their parents at rest, [22, 3].
+        turns: World rotations of the joints' frames, identity at rest, quaternions [22, 4].
+        body: Whose proportions.
 
     Returns:
         Solids in world coordinates.
     """
-    key = tuple(tuple(round(float(x), 5) for x in row) for row in offsets)
+    matrices = rot.to_matrix(turns)
     solids = []
-    for kind, joint, first, second, radii, colour in parts(key):
-        turn, origin = turns[joint], joints[joint]
+    for kind, joint, first, second, radii, colour in parts_of(body):
+        turn, origin = matrices[joint], joints[joint]
         a = origin + turn @ np.asarray(first, float)
         if kind == "cone":
             b = origin + turn @ np.asarray(second, float)

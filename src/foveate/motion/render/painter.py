@@ -2,7 +2,7 @@
 
 The one thing to know: it casts a ray through every pixel of a solid's bounding box, keeps the
 nearest hit, and shades all hits at once. The body is drawn at twice the resolution and averaged
-down; the floor, the objects and the sky of a camera are drawn once and kept while the camera stands.
+down; the floor, the objects and the sky of a camera are drawn once and kept while it stands still.
 Pictures are the same on every machine up to rounding of the last bit.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.spatial import ConvexHull, QhullError
 
 from . import rays as meet
 from .camera import Camera
@@ -22,9 +23,8 @@ SKY_LOW = np.array([0.965, 0.96, 0.945], np.float32)
 FLOOR = np.array([0.90, 0.89, 0.865], np.float32)
 FLOOR_ODD = np.array([0.872, 0.862, 0.838], np.float32)
 LINE = np.array([0.74, 0.73, 0.70], np.float32)
-LIGHT = np.array([0.35, 0.55, 0.95])  # towards the sun, in world coordinates before turning
 GRID = 0.5  # metres between floor lines
-SCALE = 2  # the body is drawn this many times finer
+SCALE = 2  # the body is drawn this many times finer; `_halved` knows it
 
 
 class Painter:
@@ -71,19 +71,18 @@ class Painter:
             The picture, uint8 [height, width, 3].
         """
         back, depth = self._background(camera, scene)
-        picture = back
+        picture = back.copy()
         opaque = [s for s in solids if s.alpha >= 1]
-        if opaque:
-            picture = _shadowed(picture, opaque, camera, depth)
-        if decals:
-            picture = _decorated(picture, decals, camera)
-        picture = picture.copy() if picture is back else picture
         ghosts = [s for s in solids if s.alpha < 1]
+        if opaque:
+            _cast_shadows(picture, opaque, camera, depth)
+        if decals:
+            _decorate(picture, decals, camera)
         if ghosts:
             self._lay(picture, ghosts, camera, depth, ghosts[0].alpha)
         if opaque:
             self._lay(picture, opaque, camera, depth, 1.0)
-        return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+        return (picture * 255 + 0.5).astype(np.uint8)  # all values lie in 0..1
 
     def _background(self, camera: Camera, scene: Sequence[Solid]) -> tuple[np.ndarray, np.ndarray]:
         """Sky, floor and scene of a camera: float picture, and its depth at body resolution."""
@@ -93,7 +92,7 @@ class Painter:
         picture = _ground(camera, self.width, self.height)
         depth = np.full((self.height * SCALE, self.width * SCALE), np.inf, np.float32)
         if scene:
-            picture = _shadowed(picture, scene, camera, depth)
+            _cast_shadows(picture, scene, camera, depth)
             self._lay(picture, scene, camera, depth, 1.0, keep_depth=True)
         # the scene is held so that a later list cannot take over the identity of this one
         self._kept = (key, picture, depth, tuple(scene))
@@ -234,7 +233,7 @@ class _Region:
         fine = np.zeros((self.h, self.w, 4), np.float32)
         fine[hit, :3] = np.clip(paint * light[:, None] + gloss[:, None], 0, 1)
         fine[hit, 3] = 1
-        small = fine.reshape(self.h // SCALE, SCALE, self.w // SCALE, SCALE, 4).mean((1, 3))
+        small = _halved(fine)
         return small[..., :3], small[..., 3]
 
 
@@ -279,38 +278,57 @@ def _ground(camera: Camera, width: int, height: int) -> np.ndarray:
     return picture.astype(np.float32)
 
 
-def _shadowed(
+def _cast_shadows(
     picture: np.ndarray, solids: Sequence[Solid], camera: Camera, depth: np.ndarray
-) -> np.ndarray:
-    """The picture with soft shadows of solids on the floor."""
+) -> None:
+    """Lay soft shadows of solids onto the floor of `picture`, in place."""
     height, width = picture.shape[:2]
-    mask = Image.new("L", (width, height))
-    draw = ImageDraw.Draw(mask)
     sun = _sun(camera)
-    ring = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-    circle = np.stack([np.cos(ring), np.sin(ring), np.zeros_like(ring)], 1)
-    for solid in solids:
-        centres, radii = solid.reach()
-        if solid.kind == "mesh" or centres[:, 2].max() < -0.02:
-            continue
-        fallen = centres - sun * (centres[:, 2:] / sun[2])
-        if solid.kind == "ellipsoid" and len(centres) == 8:
-            spread = fallen[:, None] * 0.82 + fallen.mean(0) * 0.18
-        else:
-            spread = fallen[:, None] + circle * np.maximum(radii, 1e-3)[:, None, None]
-        pixel, deep = camera.project(spread.reshape(-1, 3), width, height)
-        if (deep > 0.1).all():
-            outline = _hull(pixel)
-            if len(outline) > 2:
-                draw.polygon([tuple(p) for p in outline], fill=255)
-    soft = mask.filter(ImageFilter.GaussianBlur(max(1.0, height / 160)))
-    dark = np.asarray(soft, np.float32) * np.float32(0.30 / 255)
-    dark[depth[::SCALE, ::SCALE] < np.inf] = 0  # shadows fall on the floor only
-    return picture * (1 - dark)[..., None]
+    outlines = [o for s in solids if (o := _fallen(s, sun, camera, width, height)) is not None]
+    if not outlines:
+        return
+    blur = max(1.0, height / 160)
+    points = np.concatenate(outlines)
+    low = np.maximum(points.min(0) - 3 * blur, 0).astype(int) // 2 * 2
+    high = np.minimum(points.max(0) + 3 * blur + 1, [width, height]).astype(int)
+    size = (high - low) // 2 + 1
+    if (high <= low).any():
+        return
+    mask = Image.new("L", tuple(size))  # half as fine: it is blurred anyway
+    draw = ImageDraw.Draw(mask)
+    for outline in outlines:
+        draw.polygon([tuple(p) for p in (outline - low) / 2], fill=255)
+    soft = mask.filter(ImageFilter.GaussianBlur(blur / 2))
+    soft = soft.resize(tuple(size * 2), Image.Resampling.BILINEAR)
+    wide, tall = high - low
+    dark = np.asarray(soft, np.float32)[:tall, :wide] * np.float32(0.30 / 255)
+    rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
+    dark[depth[::SCALE, ::SCALE][rows, columns] < np.inf] = 0  # shadows fall on the floor only
+    picture[rows, columns] *= (1 - dark)[..., None]
 
 
-def _decorated(picture: np.ndarray, decals: Sequence, camera: Camera) -> np.ndarray:
-    """The picture with polygons on the floor, antialiased by drawing them finer."""
+_TURN = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+_RING = np.stack([np.cos(_TURN), np.sin(_TURN), np.zeros_like(_TURN)], 1)
+
+
+def _fallen(
+    solid: Solid, sun: np.ndarray, camera: Camera, width: int, height: int
+) -> np.ndarray | None:
+    """Outline in pixels of a solid's shadow on the floor."""
+    centres, radii = solid.reach()
+    if solid.kind == "mesh" or centres[:, 2].max() < -0.02:
+        return None
+    fallen = centres - sun * (centres[:, 2:] / sun[2])
+    if solid.kind == "ellipsoid" and len(centres) == 8:
+        spread = fallen[:, None] * 0.82 + fallen.mean(0) * 0.18  # corners of its box stick out
+    else:
+        spread = fallen[:, None] + _RING * np.maximum(radii, 1e-3)[:, None, None]
+    pixel, deep = camera.project(spread.reshape(-1, 3), width, height)
+    return convex_hull(pixel) if (deep > 0.1).all() else None
+
+
+def _decorate(picture: np.ndarray, decals: Sequence, camera: Camera) -> None:
+    """Lay polygons onto the floor of `picture` in place, antialiased by drawing them finer."""
     height, width = picture.shape[:2]
     layer = Image.new("RGBA", (width * SCALE, height * SCALE))
     draw = ImageDraw.Draw(layer)
@@ -318,25 +336,29 @@ def _decorated(picture: np.ndarray, decals: Sequence, camera: Camera) -> np.ndar
         pixel, deep = camera.project(points, width * SCALE, height * SCALE)
         if (deep > 0.1).all() and len(pixel) > 2:
             draw.polygon([tuple(p) for p in pixel], fill=tuple(colour))
-    fine = np.asarray(layer, np.float32) / 255
+    bounds = layer.getbbox()
+    if bounds is None:
+        return
+    x0, y0 = bounds[0] // SCALE, bounds[1] // SCALE
+    x1, y1 = -(-bounds[2] // SCALE), -(-bounds[3] // SCALE)
+    crop = layer.crop((x0 * SCALE, y0 * SCALE, x1 * SCALE, y1 * SCALE))
+    fine = np.asarray(crop, np.float32) / 255
     fine[..., :3] *= fine[..., 3:]
-    small = fine.reshape(height, SCALE, width, SCALE, 4).mean((1, 3))
-    return picture * (1 - small[..., 3:]) + small[..., :3]
+    small = _halved(fine)
+    target = picture[y0:y1, x0:x1]
+    target *= 1 - small[..., 3:]
+    target += small[..., :3]
 
 
-def _hull(points: np.ndarray) -> np.ndarray:
-    """Convex hull of points [N, 2], in order around it."""
-    points = points[np.lexsort((points[:, 1], points[:, 0]))]
+def _halved(fine: np.ndarray) -> np.ndarray:
+    """Means of 2 × 2 pixels."""
+    rows = fine[0::2] + fine[1::2]
+    return (rows[:, 0::2] + rows[:, 1::2]) * np.float32(0.25)
 
-    def half(ordered: np.ndarray) -> list[np.ndarray]:
-        chain: list[np.ndarray] = []
-        for p in ordered:
-            while len(chain) > 1:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (p[1] - ay) - (by - ay) * (p[0] - ax) > 0:
-                    break
-                chain.pop()
-            chain.append(p)
-        return chain[:-1]
 
-    return np.array(half(points) + half(points[::-1]))
+def convex_hull(points: np.ndarray) -> np.ndarray | None:
+    """Corners of the convex hull of points [N, 2], in order; None if they lie on a line."""
+    try:
+        return points[ConvexHull(points).vertices]
+    except QhullError:
+        return None

@@ -1,8 +1,8 @@
 """Solids: the few shapes that pictures, GL scenes and exported meshes are all made of.
 
-The one thing to know: a `Solid` is in world coordinates (metres, z up) and knows nothing of cameras.
-The painter, the OpenGL renderer and the GLB exporter read the same list, so all three show one
-body.
+The one thing to know: a `Solid` is in world coordinates (metres, z up) and knows nothing of
+cameras. The painter, the OpenGL renderer and the GLB exporter read the same list, so all three show
+one body.
 """
 
 from __future__ import annotations
