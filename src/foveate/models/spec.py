@@ -43,7 +43,8 @@ class Choice:
     """What a model's attention runs with; the arguments of `foveate.attention` that stay the same.
 
     Args:
-        select: A selection or its name.
+        select: A selection or its name; a tuple gives one for each layer of the model, None for
+            layers that visit everything.
         precision: A precision or its name; used when a call has more than `DECODE_QUERIES` queries.
         decode: The same for short steps. "native" because such a step reads every key once, and
             writing all of K and V in a new format would cost more than it saves; "same" uses

@@ -22,6 +22,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from .layers import for_layers, of_layer
 from .masks import RuleMask, make_mask
 from .spec import PRECISIONS, PREFIX, Choice, parse
 
@@ -64,7 +65,8 @@ def register(name: str, choice: Choice | None = None) -> str:
 def accelerate(
     model: nn.Module,
     *,
-    select: Any = "dense",
+    select: Any = None,
+    profile: Any = None,
     precision: Any = "auto",
     decode: Any = "native",
     backend: str = "auto",
@@ -74,7 +76,11 @@ def accelerate(
 
     Args:
         model: A transformers model whose attention goes through AttentionInterface.
-        select: A selection or its name, as in `foveate.attention`.
+        select: A selection or its name, as in `foveate.attention`; or a tuple with one for each
+            layer, None for layers that visit everything. Dense by default.
+        profile: Tuned selections instead: a `foveate.tune.Profile`, the path of a file that
+            `foveate tune` wrote, or the name of one that ships with foveate. Layers with a window
+            of their own stay as they are.
         precision: A precision or its name.
         decode: The precision of steps with at most 16 queries; "same" uses `precision`. "native" by
             default: a decoding step reads every key once, so writing all of them anew does not pay.
@@ -86,6 +92,7 @@ def accelerate(
 
     Raises:
         TypeError: The model is not a transformers model, or does not use AttentionInterface.
+        ValueError: Both select and profile are given, or one does not belong to this model.
     """
     if not isinstance(model, PreTrainedModel):
         raise TypeError(
@@ -100,7 +107,7 @@ def accelerate(
             "enter it; `with foveate.models.sdpa(...)` may, if it calls "
             "scaled_dot_product_attention"
         )
-    name = _name(Choice(select, precision, decode, backend))
+    name = _name(Choice(for_layers(model, select, profile), precision, decode, backend))
     before = model.config._attn_implementation
     model.set_attn_implementation(name)
     handle = Accelerated(model, name, before)
@@ -189,7 +196,8 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
             causal, window = False, None  # a written mask holds every rule
             if mask.shape[-1] > key.shape[2]:
                 mask = mask[..., : key.shape[2]]
-        select = _windowed(choice.select, window, causal, key.shape[2], module)
+        select = of_layer(choice.select, module)
+        select = _windowed(select, window, causal, key.shape[2], module)
         short = query.shape[2] <= DECODE_QUERIES
         if short and not isinstance(select, Window):
             select = (

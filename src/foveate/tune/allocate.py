@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -123,7 +124,7 @@ def _relax(costs: Tensor, losses: Tensor, budget: float) -> tuple[float, Tensor]
     for item, (row, values) in enumerate(zip(costs.tolist(), losses.tolist(), strict=True)):
         hull = _hull(row, values)
         choice.append(hull[0])
-        for a, b in zip(hull, hull[1:], strict=False):
+        for a, b in pairwise(hull):
             more = row[b] - row[a]
             steps.append(((values[b] - values[a]) / more, item, b, more))
     steps.sort()

@@ -67,9 +67,7 @@ class Grid:
         if getattr(self.base, "group", None) is not None:
             raise ValueError("heads that share a map (group) have no thresholds of their own")
         if getattr(self.base, "order", None) is not None:
-            raise ValueError(
-                "order is set; tuning knows language models, whose tokens stay in order"
-            )
+            raise ValueError("order is set; tuning knows language models only")
         if self.base.skip is not None:
             raise ValueError("skip is set; tune without it and add it afterwards")
 

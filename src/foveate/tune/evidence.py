@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from foveate import Band
+from foveate.attn.correct import whole_blocks
 from foveate.attn.layouts.rules import pool_blocks
 
 from .capture import Captured
@@ -118,7 +120,10 @@ def gather(
     pad = -k.shape[1] % block[1]
     mass, parts, spare = [], [], []
     k_means, v_means = (pool_blocks(x[None], block[1])[0] for x in (k, v))
-    whole, keys = _whole(seen, block, block_of)
+    lengths = (q.shape[1], k.shape[1])
+    band = Band(after=0) if seen.causal else None
+    whole = whole_blocks(band, lengths, block)[0, 0, block_of]  # [R, nK]
+    keys = torch.arange(0, lengths[1], block[1]).sub(lengths[1]).neg().clamp(max=block[1])
     for head in range(q.shape[0]):
         scores = q[head, at] @ k[head // group].T * seen.scale
         if seen.causal:
@@ -135,21 +140,6 @@ def gather(
     if not correct:
         return found
     return replace(found, spare=torch.stack(spare), means=v_means.repeat_interleave(group, 0))
-
-
-def _whole(seen: Captured, block: tuple[int, int], block_of: Tensor) -> tuple[Tensor, Tensor]:
-    """Key blocks that all queries of a row's block see entirely `[R, nK]`, and their keys `[nK]`."""
-    length = seen.k.shape[2]
-    first = torch.arange(0, length, block[1])
-    stop = (first + block[1]).clamp(max=length)
-    if not seen.causal:
-        whole = torch.ones(len(block_of), len(first), dtype=torch.bool)
-    else:
-        top = block_of * block[0] + (
-            length - seen.q.shape[2]
-        )  # position of the block's first query
-        whole = stop <= top[:, None] + 1
-    return whole, (stop - first).to(seen.q.dtype)
 
 
 def sample_rows(length: int, block: int, rows: int) -> tuple[Tensor, Tensor]:

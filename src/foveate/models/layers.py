@@ -1,0 +1,55 @@
+"""A selection for each layer of a model, from a tuple or from a tuned profile.
+
+The one thing to know: None in such a tuple leaves the layer as it is: it visits everything that the
+model itself lets it see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def for_layers(model: Any, select: Any, profile: Any) -> Any:
+    """What a model's layers select with.
+
+    Args:
+        model: A transformers model.
+        select: A selection or its name for all layers, or one for each; None is dense.
+        profile: A `foveate.tune.Profile`, its path, or the name of one that ships with foveate.
+
+    Returns:
+        A selection, or a tuple with one for each layer.
+
+    Raises:
+        ValueError: Both are given, or one does not belong to this model.
+    """
+    if profile is None:
+        if isinstance(select, list | tuple):
+            layers = model.config.get_text_config().num_hidden_layers
+            if len(select) != layers:
+                raise ValueError(
+                    f"select has {len(select)} selections; expected one, or one for each of the "
+                    f"{layers} layers of {type(model).__name__}"
+                )
+            return tuple(select)
+        return "dense" if select is None else select
+    if select is not None:
+        raise ValueError("both select and profile are given; a profile says what is selected")
+    from ..tune.profile import Profile
+
+    profile = profile if isinstance(profile, Profile) else Profile.load(profile)
+    profile.check(model)
+    return profile.selections
+
+
+def of_layer(select: Any, module: Any) -> Any:
+    """The selection of one layer, if each has its own."""
+    if not isinstance(select, tuple):
+        return select
+    number = getattr(module, "layer_idx", None)
+    if number is None or number >= len(select):
+        raise ValueError(
+            f"{type(module).__name__} is layer {number}; expected one of the {len(select)} layers "
+            "that selections were given for"
+        )
+    return "dense" if select[number] is None else select[number]
