@@ -130,6 +130,33 @@ def _sparse() -> list[Case]:
     ]
 
 
+def _selected() -> list[Case]:
+    """Selections, their estimate included: [1, 8, 16384, 128], one thread, a quarter visited.
+
+    On N(0, 1) data every block has about the same mass, so a threshold of 0.25 visits a quarter.
+    """
+    return [
+        Case(
+            _name(name, "float32", 128, causal, "l16384", "t1"),
+            select=select,
+            q_length=16384,
+            k_length=16384,
+            head_dim=128,
+            causal=causal,
+            peers=("dense",),
+            goals=(("dense", 1 / 0.36),) if causal else (),
+            estimate_goal=share if causal else None,
+        )
+        for causal in (True, False)
+        for name, select, share in (
+            ("sparge", "sparge(keep=0.25,count_of=visible)", 0.06),
+            ("sparge-judge", "sparge(keep=0.25,count_of=visible,similarity=0.0)", 0.06),
+            ("xattention16", "xattention(0.25,stride=16)", 0.08),
+            ("xattention8", "xattention(0.25,stride=8)", None),
+        )
+    ]
+
+
 def _accuracy() -> list[Case]:
     """sage.md's D1 shape and channel-biased keys: short, for the error columns."""
     return [
@@ -154,6 +181,7 @@ CASES: tuple[Case, ...] = (
     *_short(),
     *_decode(),
     *_sparse(),
+    *_selected(),
     *_accuracy(),
 )
 

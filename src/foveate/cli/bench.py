@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--causal", action="store_true", help="hide later keys")
     add("--density", type=float, metavar="0-1", help="visit only this share of key blocks")
+    add("--select", metavar="NAME", help='choose blocks in the call, e.g. "xattention(0.9)"')
     add("--decode", action="store_true", help="one query against packed keys (PackedKV)")
     add("--inputs", choices=INPUTS, default="normal", help="default %(default)s")
     add("--peers", default=DEFAULT_PEERS, metavar="P,P", help="default %(default)s; also flex")
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _cases(args: argparse.Namespace) -> list[Any]:
     from ..measure.case import Case
     from ..measure.peers import PEERS
-    from ..measure.trial import parse_precision
+    from ..measure.trial import parse_precision, parse_select
 
     batch, heads, length, size = _shape(args.shape)
     peers = tuple(split(args.peers))
@@ -80,6 +81,8 @@ def _cases(args: argparse.Namespace) -> list[Any]:
     for precision in split(args.precision):
         try:
             parse_precision(precision)
+            if args.select:
+                parse_select(args.select)
             case = Case(
                 name=f"bench {precision}",
                 precision=precision,
@@ -92,6 +95,7 @@ def _cases(args: argparse.Namespace) -> list[Any]:
                 head_dim=size,
                 causal=args.causal,
                 density=args.density,
+                select=args.select,
                 packed=args.decode,
                 threads=args.threads,
                 inputs=args.inputs,
@@ -142,12 +146,14 @@ def _print(records: list[dict[str, Any]], wrong: list[str]) -> None:
     for record in records:
         case = record["case"]
         print(
-            f"\n{case['precision']}, {case['dtype']}, [{case['batch']}, {case['q_heads']}, "
+            f"\n{_choices(case)}, {case['dtype']}, [{case['batch']}, {case['q_heads']}, "
             f"{case['q_length']}×{case['k_length']}, {case['head_dim']}], "
             f"{'causal, ' if case['causal'] else ''}density {record['density']:.2f}, "
             f"{case['threads']} thread{'s' if case['threads'] > 1 else ''}"
         )
         rows = [_row("foveate", record["seconds"], None, record["error"])]
+        if "estimate" in record:
+            rows.append(_row("", record["estimate"]["seconds"], None, None, "choosing blocks"))
         for name, peer in record["peers"].items():
             if "skipped" in peer:
                 rows.append([name, "·", "·", "·", "·", "·", peer["skipped"]])
@@ -158,6 +164,10 @@ def _print(records: list[dict[str, Any]], wrong: list[str]) -> None:
         print(table(head, rows))
     for line in wrong:
         print(f"WRONG  {line}")
+
+
+def _choices(case: Any) -> str:
+    return f"{case['select']}, {case['precision']}" if case["select"] else case["precision"]
 
 
 def _row(name: str, seconds: Any, ratio: Any, error: Any, note: str = "") -> list[str]:

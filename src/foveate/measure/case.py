@@ -42,12 +42,16 @@ class Case:
         dtype: Of q, k and v: float32, bfloat16 or float16.
         batch, q_heads, kv_heads, q_length, k_length, head_dim: The shapes.
         causal: Align at the end and hide later keys.
-        density: Share of key blocks (128 × 128) that each query block visits; None is dense.
+        density: Share of key blocks (128 × 128) that each query block visits, chosen beforehand;
+            None is dense.
+        select: A selection as text, "sparge(keep=0.25)", which chooses within the call; None is
+            dense, or the blocks of `density`.
         packed: Keep K and V encoded between calls (`PackedKV`), as decoding does.
         threads: torch threads, and the threads of every peer.
         inputs: "normal": N(0, 1). "biased": K has a large mean in each channel, as in models.
         peers: What to compare with, see `foveate.measure.peers`.
         goals: `(peer, ratio)` pairs: be at least `ratio` times as fast as `peer`.
+        estimate_goal: Largest share of the dense call's time that the choice of blocks may take.
         bound: Largest relative L1 error; None takes the precision's own.
     """
 
@@ -62,11 +66,13 @@ class Case:
     head_dim: int = 64
     causal: bool = False
     density: float | None = None
+    select: str | None = None
     packed: bool = False
     threads: int = 1
     inputs: str = "normal"
     peers: tuple[str, ...] = ("sdpa",)
     goals: tuple[tuple[str, float], ...] = ()
+    estimate_goal: float | None = None
     bound: float | None = None
 
     def __post_init__(self) -> None:
@@ -76,6 +82,8 @@ class Case:
             raise ValueError(f'inputs is "{self.inputs}"; expected one of {", ".join(INPUTS)}')
         if self.density is not None and not 0 < self.density <= 1:
             raise ValueError(f"density is {self.density}; expected a share above 0 and up to 1")
+        if self.density is not None and self.select is not None:
+            raise ValueError("density and select are both given; expected at most one of them")
         for field in (
             "batch",
             "q_heads",

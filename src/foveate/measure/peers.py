@@ -77,7 +77,7 @@ def _sdpa_float32(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
 def _dense(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:
     from .trial import ours
 
-    return ours(case.with_(density=None), q, k, v)
+    return ours(case.with_(density=None, select=None), q, k, v)
 
 
 def _flex(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Call:

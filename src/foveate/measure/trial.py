@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..attn.layouts.blocks import Band, BlockLayout
+from ..attn.layouts.rules import block_regions
 from ..attn.precision import precision_named
+from ..attn.select import selection_named
 from . import peers
-from .case import Case, block_map, layout, tensors
+from .case import Case, layout, tensors
 from .error import cosine, relative_l1
 from .machine import load_average
 from .memory import peak_memory
@@ -35,10 +38,36 @@ def ours(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Callable[[], Tensor]:
     if case.packed:
         kv = foveate.PackedKV(k, v, precision=precision)
         return lambda: kv.attend(q, causal=case.causal)
-    chosen = layout(case) or "dense"
+    chosen = parse_select(case.select) if case.select else layout(case) or "dense"
     return lambda: foveate.attention(
         q, k, v, select=chosen, precision=precision, causal=case.causal
     )
+
+
+def parse_select(text: str) -> Any:
+    """A selection from text, "sparge(keep=0.25)"; raises as `parse_precision` does."""
+    from foveate.models.spec import parse
+
+    chosen = parse(f"foveate:{text}").select
+    return selection_named(chosen) if isinstance(chosen, str) else chosen
+
+
+def chooser(case: Case, q: Tensor, k: Tensor, v: Tensor) -> Callable[[], BlockLayout | None]:
+    """The choice of blocks alone, as the call of `ours` makes it; None where it visits all."""
+    import foveate
+
+    if case.select is None:
+        made = layout(case)
+        return lambda: made
+    p = foveate.plan(
+        q,
+        k,
+        v,
+        select=parse_select(case.select),
+        precision=parse_precision(case.precision),
+        causal=case.causal,
+    )
+    return lambda: p.select.layout(q, k, p.request, p.kernels)
 
 
 def parse_precision(text: str) -> Any:
@@ -54,13 +83,21 @@ def parse_precision(text: str) -> Any:
     return text if text == "auto" else precision_named(text)
 
 
-def reference_rows(case: Case, q: Tensor, k: Tensor, v: Tensor, rows: Tensor) -> Tensor:
+def reference_rows(
+    case: Case,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    rows: Tensor,
+    blocks: BlockLayout | None = None,
+) -> Tensor:
     """Exact attention of some query rows in float64.
 
     Args:
-        case: Causal rule and visited blocks.
+        case: The causal rule.
         q, k, v: The case's tensors, `[B, H, L, D]`.
         rows: Numbers of the query rows, `[R]`.
+        blocks: Visited blocks; None takes those of the case's density.
 
     Returns:
         out float64 `[B, Hq, R, D]`.
@@ -72,9 +109,10 @@ def reference_rows(case: Case, q: Tensor, k: Tensor, v: Tensor, rows: Tensor) ->
     if case.causal:
         last = rows + case.k_length - case.q_length
         scores.masked_fill_(torch.arange(case.k_length) > last.unsqueeze(1), -torch.inf)
-    blocks = block_map(case)
+    blocks = blocks or layout(case)
     if blocks is not None:
-        seen = blocks[:, :, rows // 128].repeat_interleave(128, dim=3)[..., : case.k_length]
+        bq, bk = blocks.block
+        seen = blocks.to_dense()[:, :, rows // bq].repeat_interleave(bk, 3)[..., : case.k_length]
         scores.masked_fill_(~seen, -torch.inf)
     return torch.softmax(scores, dim=-1).nan_to_num() @ values
 
@@ -116,7 +154,9 @@ def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     say("preparing")
     q, k, v = tensors(case)
     rows = sample_rows(case)
-    exact = reference_rows(case, q, k, v, rows)
+    choose = chooser(case, q, k, v)
+    blocks = choose()
+    exact = reference_rows(case, q, k, v, rows, blocks)
     say("verifying foveate")
     mine = ours(case, q, k, v)
     with peak_memory() as memory:
@@ -128,7 +168,9 @@ def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
             f"{case.name}: relative L1 error {error['relative_l1']:.4f} is above the bound "
             f"{case.error_bound}, so it was not timed"
         )
-    calls = {"foveate": mine}
+    calls: dict[str, Callable[[], Any]] = {"foveate": mine}
+    if case.select is not None:
+        calls["estimate"] = choose
     errors, skipped = {"foveate": error}, {}
     for name in case.peers:
         say(f"verifying {name}")
@@ -136,7 +178,7 @@ def _run(case: Case, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     say("timing")
     load = load_average()
     timings = interleave(calls, rounds, tick=lambda: say("timing"))
-    record = _record(case, timings, errors, skipped)
+    record = _record(case, timings, errors, skipped, blocks)
     return record | {"load": load, "peak_memory": memory.extra}
 
 
@@ -158,7 +200,7 @@ def _add_peer(
         return
     error = _error(call()[:, :, rows], exact)
     # a dense peer of a sparse case answers another question; only its time is of interest
-    comparable = case.density is None or name == "flex"
+    comparable = (case.density is None and case.select is None) or name == "flex"
     if comparable and not error["relative_l1"] <= max(PEER_BOUND, case.error_bound):
         skipped[name] = f"wrong here: relative L1 error {error['relative_l1']:.3f}"
         return
@@ -168,7 +210,11 @@ def _add_peer(
 
 
 def _record(
-    case: Case, timings: Any, errors: dict[str, Any], skipped: dict[str, str]
+    case: Case,
+    timings: Any,
+    errors: dict[str, Any],
+    skipped: dict[str, str],
+    blocks: BlockLayout | None,
 ) -> dict[str, Any]:
     mine = timings.summary("foveate")
     record: dict[str, Any] = {
@@ -178,8 +224,13 @@ def _record(
         "error": errors["foveate"],
         "peers": {},
     }
-    blocks = block_map(case)
-    record["density"] = 1.0 if blocks is None else blocks.float().mean().item()
+    record["density"] = 1.0 if blocks is None else blocks.density()
+    if case.select is not None:
+        record["density"] = visited_share(case, blocks)
+        record["estimate"] = {"seconds": timings.summary("estimate").as_dict()}
+        if "dense" in timings.seconds:
+            share = timings.ratio("estimate", "dense").as_dict()
+            record["estimate"]["share_of_dense"] = share
     for name in case.peers:
         if name in skipped:
             record["peers"][name] = {"skipped": skipped[name]}
@@ -190,6 +241,15 @@ def _record(
             "error": errors.get(name),
         }
     return record
+
+
+def visited_share(case: Case, blocks: BlockLayout | None) -> float:
+    """Visited blocks ÷ blocks with at least one visible pair."""
+    if blocks is None:
+        return 1.0
+    band = Band(after=0) if case.causal else None
+    allowed, _ = block_regions(band, blocks.lengths, blocks.block)
+    return blocks.density() * allowed[0].numel() / float(allowed[0].sum())
 
 
 def _error(out: Tensor, exact: Tensor) -> dict[str, float]:
