@@ -1,0 +1,173 @@
+"""Flights: jumps, leaps and hops, from crouch to landing.
+
+The one thing to know: the pelvis leaves the ground with v₀ = √(2 g h) upwards and returns along a
+parabola; what the plan calls its ballistic key is the pose after the landing. Push-off, flight and
+landing get knots of their own with exact times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import rotations as rot
+from ..body import DOF
+from ..kinematics import join_qpos
+from ..plan import Keyframe
+from ..pose import apply_dofs
+from ..rotations import Array
+from .knots import FOOT_FAMILY, Knot, Place
+from .solver import Frame, Wishes, within_limits
+
+if TYPE_CHECKING:
+    from .expand import Expander
+
+GRAVITY = 9.81
+CROUCH = 0.13  # metres the pelvis must be below standing before the push
+DEFAULT_APEX = 0.15
+AIR = {"B_hip.flex": 12, "B_knee.flex": 22, "B_ankle.dorsi": -18, "B_foot.ext": 0}
+LAND = {"B_hip.flex": 22, "B_knee.flex": 34, "B_ankle.dorsi": 6}
+
+
+def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
+    """Append crouch (if missing), take-off, flight and landing, and the pose of the key."""
+    e = expander
+    apex = key.root.height if key.root.height is not None else DEFAULT_APEX
+    if not 0 < apex <= 1.2:
+        raise ValueError(
+            f"key {key.id!r} jumps {apex} m high; expected more than 0 and at most 1.2 m"
+        )
+    stand = float(e.stance.root_pos[2])
+    last = e.knots[-1]
+    feet = last.feet()
+    ground = float(np.mean([p.position[2] for p in feet.values()])) if feet else 0.0
+    if last.qpos[2] > ground + stand - 0.7 * CROUCH:
+        e.knots.append(_crouched(e, last, ground + stand - CROUCH, hinges))
+        last = e.knots[-1]
+    take_off = stand + 0.035 * e.body.scale  # on the toes, nearly straight
+    start_home = e.home.copy()
+    turn = float(np.radians(key.root.yaw_deg + key.root.spin_deg))
+    e.home = e.home + _turn2(e.yaw) @ np.array(key.root.travel)
+    yaw = e.yaw
+    e.yaw = yaw + turn
+    contacts, _ = e.contacts_of(key.model_copy(update={"contacts": key.contacts}), hinges)
+    contacts = _new_places(e, contacts, hinges, start_home, turn, feet)
+    level = float(np.mean([p.position[2] for p in contacts.values()])) if contacts else ground
+    speed = np.sqrt(2 * GRAVITY * apex)
+    drop = level - ground
+    fall = speed**2 - 2 * GRAVITY * drop
+    if fall <= 0:
+        raise ValueError(
+            f"key {key.id!r} lands {drop:.2f} m up but jumps only {apex:.2f} m; raise root.height"
+        )
+    air = (speed + np.sqrt(fall)) / GRAVITY
+    rise = ground + take_off - last.qpos[2]
+    push = float(np.clip(2.2 * rise / speed, 0.14, 0.4))
+    off = _on_toes(e, last, ground + take_off, yaw, hinges)
+    off.span, off.speed = push, float(speed)
+    e.knots.append(off)
+    down = _landing(e, contacts, hinges, level + take_off)
+    down.span, down.speed, down.flight = air, float(-np.sqrt(fall)), True
+    down.spin = turn
+    e.knots.append(down)
+    e.feet |= down.feet()
+    soft = _crouched(e, down, level + stand - 0.7 * CROUCH - 0.25 * apex, hinges)
+    soft.span, soft.minimum, soft.exact = float(np.clip(0.16 + 0.4 * apex, 0.18, 0.4)), 0.15, True
+    e.knots.append(soft)
+    final = e.pose(key, hinges, contacts)
+    final.span, final.key, final.ease, final.hold = 0.5, key.id, "smooth", key.hold
+    final.minimum = 0.35
+    e.knots.append(final)
+
+
+def _new_places(
+    e: Expander,
+    contacts: dict[str, Place],
+    hinges: Array,
+    start: Array,
+    turn: float,
+    feet: dict[str, Place],
+) -> dict[str, Place]:
+    """Feet land where they left, moved and turned with the body; wider or closer if posed so."""
+    found = dict(contacts)
+    travel = e.home - start
+    spread = abs(np.degrees(hinges[DOF["L_hip.abd"]]) - np.degrees(e.hinges[DOF["L_hip.abd"]])) > 3
+    for part in contacts:
+        if part not in FOOT_FAMILY:
+            continue
+        side = FOOT_FAMILY[part]
+        if spread or side not in feet:
+            found[part] = e.under(side, hinges)
+            continue
+        at = start + travel + _turn2(turn) @ (feet[side].position[:2] - start)
+        place = e.ground(at, feet[side].yaw + turn)
+        # landing exactly where it left would read as never having left
+        found[part] = replace(place, position=place.position + np.array([2e-6, 0, 0]))
+    return found
+
+
+def _crouched(e: Expander, knot: Knot, height: float, hinges: Array) -> Knot:
+    """The same contacts with the pelvis low and the trunk a little forward."""
+    arms = _arms(hinges, {})
+    qpos = knot.qpos.copy()
+    qpos[7:] = apply_dofs(arms, {"B_hip.flex": 55, "B_knee.flex": 70, "B_ankle.dorsi": 24})
+    qpos[7:] = apply_dofs(qpos[7:], {"torso.flex": 12, "B_shoulder.flex": -25})
+    qpos[2] = height
+    qpos[3:7] = rot.multiply(rot.yaw_quat(knot.yaw()), rot.axis_angle([0, 1, 0], np.radians(12.0)))
+    return _solved(e, knot.contacts, qpos, 0.45)
+
+
+def _on_toes(e: Expander, knot: Knot, height: float, yaw: float, hinges: Array) -> Knot:
+    """Take-off: legs straight, heels up, arms swung forward."""
+    contacts = {
+        f"{side}_toes": replace(place, pitch=np.radians(22.0))
+        for side, place in knot.feet().items()
+    }
+    qpos = knot.qpos.copy()
+    told = {"B_hip.flex": 2, "B_knee.flex": 6, "B_ankle.dorsi": -20, "torso.flex": 2}
+    qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 45}), told)
+    qpos[2] = height
+    qpos[3:7] = rot.yaw_quat(yaw)
+    found = _solved(e, contacts, qpos, 0.2)
+    found.exact, found.through = True, True
+    return found
+
+
+def _landing(e: Expander, contacts: dict[str, Place], hinges: Array, height: float) -> Knot:
+    """Touch-down: toes first, knees a little bent."""
+    touching = {
+        f"{FOOT_FAMILY[part]}_toes": replace(place, pitch=np.radians(16.0))
+        for part, place in contacts.items()
+        if part in FOOT_FAMILY
+    }
+    told = LAND | {"B_shoulder.flex": 25, "torso.flex": 6}
+    posture = apply_dofs(_arms(hinges, {}), told)
+    at = np.array([*e.home, height])
+    found = _solved(e, touching, join_qpos(at, rot.yaw_quat(e.yaw), posture), 0.3)
+    found.exact, found.through = True, True
+    return found
+
+
+def _solved(e: Expander, contacts: dict[str, Place], qpos: Array, span: float) -> Knot:
+    qpos = within_limits(qpos)
+    wishes = Wishes(qpos, root_cost=(0, 0, 6, 2, 2, 3))
+    feet = {FOOT_FAMILY[p]: c for p, c in contacts.items() if p in FOOT_FAMILY}
+    centre = np.mean([p.centre(e.body) for p in feet.values()], axis=0) if feet else e.home
+    wishes.com = np.array([*centre, 0.0])
+    for side, place in feet.items():
+        wishes.bodies[f"{side}_ankle"] = Frame(*place.ankle(e.body))
+        if place.pitch > 0:
+            wishes.qpos[7 + DOF[f"{side}_foot.ext"]] = place.pitch
+    start = qpos.copy()
+    solved = e.solver.solve(start, wishes, 40)
+    return Knot(span, solved, dict(contacts), np.asarray(centre), wishes=wishes, through=True)
+
+
+def _arms(hinges: Array, told: dict[str, float]) -> Array:
+    return apply_dofs(hinges, told) if told else hinges.copy()
+
+
+def _turn2(yaw: float) -> Array:
+    return np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])

@@ -1,0 +1,100 @@
+"""Support: knots put in between so that weight is where it must be before a part lets go.
+
+The one thing to know: while the parts that two knots share carry the body, the centre of mass must
+be above them at both ends. Where it is not, a shifted copy of the knot goes in between (the rule
+C-LIFT). Gaits and flights plan their own weight and are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..body import Body
+from .knots import FOOT_FAMILY, Knot, Place, inside, into_polygon, shared, support_points
+from .solver import Solver
+
+SHIFT = (0.4, 0.65)  # seconds, shortest and usual
+MARGIN = 0.02
+
+
+def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
+    """The knots with weight shifts where they are needed."""
+    found = [knots[0]]
+    for after in knots[1:]:
+        before = found[-1]
+        held = shared(before, after)
+        skip = after.flight or after.gait or before.gait and after.gait or not held
+        if skip or len(held) == len(before.contacts) == len(after.contacts):
+            found.append(after)
+            continue
+        centre = _centre(held, before, after, solver)
+        first = _needs(before, held, solver)
+        second = _needs(after, held, solver)
+        if first:
+            shift, after = _split(before, after, centre, solver, leaving=True)
+            found.append(shift)
+        if second:
+            arrival, settle = _arrive(after, centre, solver)
+            found += [arrival, settle]
+        else:
+            found.append(after)
+    return found
+
+
+def _centre(held: dict[str, Place], before: Knot, after: Knot, solver: Solver) -> np.ndarray:
+    feet = [p for p in held if p in FOOT_FAMILY]
+    if len(held) == 1 and feet:
+        return held[feet[0]].centre(solver.body)
+    middle = (solver.com(before.qpos)[:2] + solver.com(after.qpos)[:2]) / 2
+    return into_polygon(middle, support_points(held, solver.body), 0.035)
+
+
+def _needs(knot: Knot, held: dict[str, Place], solver: Solver) -> bool:
+    if set(held) == set(knot.contacts):
+        return False
+    points = support_points(held, solver.body)
+    return not inside(solver.com(knot.qpos)[:2], points, MARGIN)
+
+
+def _split(
+    before: Knot, after: Knot, centre: np.ndarray, solver: Solver, leaving: bool
+) -> tuple[Knot, Knot]:
+    """A shift after `before`, taken from the time of the segment to `after`."""
+    shift = _shifted(before, centre, solver)
+    span = float(np.clip(0.45 * after.span, *SHIFT))
+    shift.span, shift.minimum, shift.ease = span, SHIFT[0], "smooth"
+    rest = max(after.span - span, min(after.span, 0.5))
+    return shift, replace(after, span=rest)
+
+
+def _arrive(after: Knot, centre: np.ndarray, solver: Solver) -> tuple[Knot, Knot]:
+    """Touching down before the weight follows: the pose of `after` with the weight still behind."""
+    arrival = _shifted(after, centre, solver)
+    arrival.ease, arrival.lift = after.ease, after.lift
+    span = float(np.clip(0.4 * after.span, *SHIFT))
+    arrival.span = max(after.span - span, min(after.span, 0.45))
+    settle = replace(after, span=span, minimum=SHIFT[0], ease="smooth")
+    return arrival, settle
+
+
+def _shifted(knot: Knot, centre: np.ndarray, solver: Solver) -> Knot:
+    """The same contacts with the weight elsewhere."""
+    wishes = knot.wishes
+    assert wishes is not None
+    only_feet = all(part in FOOT_FAMILY for part in knot.contacts)
+    moved = replace(wishes, com=np.array([*centre, 0.0]))
+    if not only_feet:
+        # a seated body leans forward over its feet; the seat stays where it is
+        moved.root_cost = (6, 6, 8, 1, 0.05, 1)
+        moved.com_cost = (12, 12, 0)
+    qpos = solver.solve(knot.qpos, moved, 40)
+    return replace(
+        knot, qpos=qpos, centre=centre, key="", hold=0.0, wishes=moved, through=False, speed=0.0
+    )
+
+
+def contact_polygon(contacts: dict[str, Place], body: Body) -> np.ndarray:
+    """Corners of what carries the weight, `[n, 2]`, unordered."""
+    return support_points(contacts, body)
