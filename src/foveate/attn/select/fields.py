@@ -54,6 +54,26 @@ def numbers(owner: object, field: str) -> None:
     object.__setattr__(owner, field, _as_floats(value))
 
 
+def ranges(owner: object, field: str) -> None:
+    """Make the field a tuple of ranges of tokens, (start, stop) with 0 ≤ start < stop."""
+
+    def is_range(one: object) -> bool:
+        return (
+            isinstance(one, tuple | list)
+            and len(one) == 2
+            and all(isinstance(x, int) and not isinstance(x, bool) for x in one)
+            and 0 <= one[0] < one[1]
+        )
+
+    value = getattr(owner, field)
+    if not isinstance(value, tuple | list) or not all(map(is_range, value)):
+        raise ValueError(
+            f"{_name(owner, field)} is {value!r}; expected ranges of tokens (start, stop) with "
+            "0 ≤ start < stop, e.g. ((0, 77),)"
+        )
+    object.__setattr__(owner, field, tuple((one[0], one[1]) for one in value))
+
+
 def for_heads(owner: object, request: Request, *fields: str) -> None:
     """Raise ValueError unless fields that are tuples have one value per query head."""
     for field in fields:

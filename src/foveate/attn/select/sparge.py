@@ -20,7 +20,7 @@ Paper: SpargeAttn (arXiv 2502.18137), sections 3.2 to 3.4 and 3.7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -32,13 +32,18 @@ from ..layouts.budget import Budget, check_count
 from ..layouts.orders import Order
 from ..layouts.rules import block_regions
 from . import fields
-from .base import Selection, check_block
+from .base import Selection, check_block, more_bits, more_blocks, more_mass
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
 
-THRESHOLD = 0.9
-"""Mass to collect when neither `threshold` nor `keep` is given."""
+THRESHOLD, AT_LEAST = 0.95, 4
+"""What `Sparge()` stands for. Chosen on the queries and keys of a language model (SmolLM2-135M,
+4096 tokens of a novel, causal), by relative L1 at equal density: the inclusive rule is ahead of the
+exclusive one (0.100 to 0.108 at density 0.36); the judge only costs (0.127 with similarity 0.3,
+0.112 without, at 0.34), since unlike blocks are most of some heads; at least four blocks, for rows
+where P̂ is too sure of itself, are ahead of none (0.072 to 0.080 at 0.37). `Sparge()` then visits
+0.42 of the blocks at a relative L1 of 0.056."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Sparge(Selection):
 
     Args:
         threshold: Share of the mass between block means to collect, in (0, 1], or one for each
-            query head. Left out, it is 0.9, unless `keep` is given.
+            query head. `Sparge()` stands for threshold 0.95, at_least 4.
         keep: Visit so many best blocks instead: an int, or a share (float in (0, 1], rounded down)
             of `count_of`, or one for each query head. For mass *and* at least k blocks, use
             threshold with `at_least`.
@@ -55,7 +60,8 @@ class Sparge(Selection):
             turns the judge off. One number, or one for each query head.
         rule: "inclusive" visits the block that crosses the threshold; "exclusive", as released,
             stops before it.
-        at_least: Visit at least so many best blocks, beside threshold.
+        at_least: Visit at least so many best blocks, beside threshold. Left out, it is 0, or 4 if
+            threshold is left out, too.
         count_of: What a share in `keep` counts: "all" blocks of the keys (as released), or those
             that are "visible" to the row.
         sink: Always visit the first block of keys; under causal attention it is visited anyway.
@@ -78,7 +84,7 @@ class Sparge(Selection):
     keep: int | float | tuple[int | float, ...] | None = None
     similarity: float | tuple[float, ...] | None = None
     rule: Literal["inclusive", "exclusive"] = "inclusive"
-    at_least: int = 0
+    at_least: int | None = None
     count_of: Literal["all", "visible"] = "all"
     sink: bool = False
     keep_tail: bool = False
@@ -96,7 +102,7 @@ class Sparge(Selection):
                 object.__setattr__(self, "keep", tuple(self.keep))
             for one in fields.each(self.keep):
                 check_count("Sparge.keep", one)
-            if self.threshold is not None or self.at_least:
+            if self.threshold is not None or self.at_least not in (None, 0):
                 raise ValueError(
                     f"Sparge has keep = {self.keep!r} beside a threshold or at_least; expected one "
                     "way of counting (threshold with at_least is both mass and a number)"
@@ -104,14 +110,18 @@ class Sparge(Selection):
         else:
             if self.threshold is None:
                 object.__setattr__(self, "threshold", THRESHOLD)
+                if self.at_least is None:
+                    object.__setattr__(self, "at_least", AT_LEAST)
             fields.shares(self, "threshold")
+        if self.at_least is None:
+            object.__setattr__(self, "at_least", 0)
         if self.similarity is not None:
             fields.numbers(self, "similarity")
         fields.one_of(self, "rule", ("inclusive", "exclusive"))
         fields.whole(self, "at_least", 0)
         fields.one_of(self, "count_of", ("all", "visible"))
         fields.flags(self, "sink", "keep_tail", "smooth_k")
-        object.__setattr__(self, "protect", _ranges(self.protect))
+        fields.ranges(self, "protect")
         object.__setattr__(self, "block", check_block(self.block))
         if self.order is not None and not isinstance(self.order, Order):
             raise TypeError(
@@ -147,6 +157,12 @@ class Sparge(Selection):
         if all(isinstance(x, float) and x >= 1 for x in fields.each(getattr(self, knob))):
             return f"{knob} = 1.0 leaves nothing out"
         return None
+
+    def more(self) -> Sparge:
+        skip = more_bits(self.skip)
+        if self.keep is not None:
+            return replace(self, keep=more_blocks(self.keep), skip=skip)
+        return replace(self, threshold=more_mass(self.threshold), skip=skip)
 
     def arrange(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.order is None:
@@ -269,22 +285,3 @@ def _always(
             found.append(blocks)
         found[1][0] |= chosen.sink
         return found[0].to(device), found[1].to(device)
-
-
-def _ranges(value: object) -> tuple[tuple[int, int], ...]:
-    """Ranges of tokens as tuples, or an error that names them."""
-
-    def is_range(one: object) -> bool:
-        return (
-            isinstance(one, tuple | list)
-            and len(one) == 2
-            and all(isinstance(x, int) and not isinstance(x, bool) for x in one)
-            and 0 <= one[0] < one[1]
-        )
-
-    if not isinstance(value, tuple | list) or not all(map(is_range, value)):
-        raise ValueError(
-            f"Sparge.protect is {value!r}; expected ranges of tokens (start, stop) with "
-            "0 ≤ start < stop, e.g. ((0, 77),)"
-        )
-    return tuple((one[0], one[1]) for one in value)
