@@ -14,6 +14,9 @@ from .attn.api import attention, plan
 from .attn.layouts import Band, BlockLayout, Hilbert, Tiles
 from .attn.pipeline import Plan
 from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
+from .attn.report import Bound, Report
+from .attn.reuse import Reuse
+from .attn.schedule import Schedule
 from .attn.select import Dense, Sparge, TopK, Window, XAttention
 from .attn.varlen import attention_varlen
 from .errors import BackendError
@@ -28,16 +31,20 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "BackendError",
     "Band",
     "BlockLayout",
+    "Bound",
     "Dense",
     "Hilbert",
     "Int8",
     "Native",
     "PackedKV",
     "Plan",
+    "Report",
+    "Reuse",
     "Sage",
     "Sage2",
     "Sage2pp",
     "Sage3",
+    "Schedule",
     "Sparge",
     "Tiles",
     "TopK",

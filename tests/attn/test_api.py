@@ -121,7 +121,7 @@ def fake_cpu(monkeypatch, fast, refusal=None):
 
     real = backends.backend_named
     monkeypatch.setattr(backends, "backend_named", lambda n: Fast() if n == "cpu" else real(n))
-    monkeypatch.setattr("foveate.attn.pipeline.backend_named", backends.backend_named)
+    monkeypatch.setattr("foveate.attn.choices.backend_named", backends.backend_named)
     backends.refresh()
 
 

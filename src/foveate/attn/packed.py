@@ -16,10 +16,11 @@ from torch import Tensor
 from . import check
 from .backends import choose, generation
 from .backends.base import Request
+from .choices import precision_of
 from .formats import FP4, FP8, Float, Integer
 from .layouts.blocks import Band
 from .layouts.memory import new_lse, new_output
-from .pipeline import mask_kind, plan_of, precision_of
+from .pipeline import mask_kind, plan_of
 from .precision import Precision
 from .precision.recipe import Recipe
 from .select import Dense, Selection, Window, selection_named

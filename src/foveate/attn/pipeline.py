@@ -11,25 +11,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from . import check
-from .backends import backend_named, choose, fast_int8
+from .backends import backend_named, choose
 from .backends.base import Backend, Request
+from .choices import auto_precision, precision_of, selection_of
 from .explain import describe
 from .layouts.blocks import Band, BlockLayout, Outline
 from .layouts.memory import new_lse, new_output
-from .precision import Int8, Native, Precision, precision_named
-from .select import Dense, Given, Selection, selection_named
+from .precision import Native, Precision
+from .select import Dense, Given, Selection
 
-INT8_LEAST_QUERIES = 16
-"""Up to this many queries, reading K and V once costs less than encoding them first."""
-
-INT8_LEAST_KEYS = 256
-"""With fewer keys "auto" keeps the exact numbers: int8 takes as long as native at 64 keys and gains
-little up to here (one Zen 4 core, D 64 and 128)."""
+if TYPE_CHECKING:
+    from .report import Bound
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,17 @@ class Plan:
     given: BlockLayout | None = None  # the caller's layout, if the plan was made with one
 
     def run(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, return_lse: bool = False
-    ) -> Tensor | tuple[Tensor, Tensor]:
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None = None,
+        return_lse: bool = False,
+        *,
+        layout: BlockLayout | None = None,
+        report: bool = False,
+        bound: Bound | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
         """Attend.
 
         Args:
@@ -58,16 +65,44 @@ class Plan:
             v: Values, `[B, Hk, Lk, Dv]`.
             mask: Bool or additive, as the plan was made for.
             return_lse: Also return the log-sum-exp of the scores.
+            layout: Visit these blocks instead of choosing anew; what `layout` gave for earlier
+                inputs of the same sizes.
+            report: Also return a `Report`: density, retained mass, error, from a few exact rows.
+            bound: What the result must reach, and what to do if it does not; implies `report`.
 
         Returns:
-            out `[B, Hq, Lq, Dv]`; with return_lse also lse, float32 `[B, Hq, Lq]`.
+            out `[B, Hq, Lq, Dv]`; with return_lse also lse, float32 `[B, Hq, Lq]`; with report
+            also the report, last.
 
         Raises:
             ValueError: The inputs are not those the plan was made for.
         """
-        self._check_fits(q, k, v, mask)
-        out, lse = self.attend(q, k, v, mask, self.given)
-        return (out, lse) if return_lse else out
+        self._check_fits(mask, q=q, k=k, v=v)
+        layout = self._own(layout)
+        if not report and bound is None:
+            out, lse = self.attend(q, k, v, mask, layout)
+            return (out, lse) if return_lse else out
+        from .certify import certified  # most programs never ask
+
+        out, lse, found = certified(self, q, k, v, mask, layout, bound)
+        return (out, lse, found) if return_lse else (out, found)
+
+    def layout(self, q: Tensor, k: Tensor) -> BlockLayout | None:
+        """The blocks that `run` would visit, None for all.
+
+        They are those of the tokens in the selection's own order (`Sparge.order`), so give them
+        back to `run` of this plan.
+
+        Args:
+            q: Queries, `[B, Hq, Lq, D]`.
+            k: Keys, `[B, Hk, Lk, D]`.
+        """
+        if self.given is not None or self.kernels is None:
+            return self.given
+        self._check_fits(q=q, k=k)
+        q, k = unit_rows(q, k)
+        found = self.select.layout(*self.select.arrange(q, k, k)[:2], self.request, self.kernels)
+        return found if found is None else replace(found, skip=self.request.skip)
 
     def explain(self) -> str:
         """Readable text: each choice, why, the backends passed over, and density if known."""
@@ -80,33 +115,56 @@ class Plan:
         kernels, request = self.kernels, self.request
         if kernels is None:
             return _nothing(q, v)
-        # kernels take any strides but the last; a copy is made only where that one is not 1
         order = q
-        q, k, v = (x if x.stride(3) == 1 else x.contiguous() for x in (q, k, v))
+        q, k, v = unit_rows(q, k, v)
         if mask is not None and mask.dim() < 4:
             mask = mask[(None,) * (4 - mask.dim())]
         if layout is None:
             out, lse = self.select.run(q, k, v, mask, request, kernels)
         else:
-            out, lse = kernels.attend(kernels.encode(q, k, v, request), request, layout, mask)
+            out, lse = self.select.over(layout, q, k, v, mask, request, kernels)
         return _in_order_of(order, out), lse
 
-    def _check_fits(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
-        check.check_tensors(q=q, k=k, v=v)
-        check.check_no_grad(q=q, k=k, v=v, mask=mask)
+    def _own(self, layout: BlockLayout | None) -> BlockLayout | None:
+        """The layout to use instead of choosing: one that was passed, checked, or the plan's."""
+        if layout is None:
+            return self.given
+        if not isinstance(layout, BlockLayout):
+            raise TypeError(f"layout is {type(layout).__name__}; expected a BlockLayout or None")
+        r = self.request
+        check.check_layout(
+            layout.outline,
+            torch.Size((r.batch, r.q_heads, r.q_length, r.head_dim)),
+            torch.Size((r.batch, r.kv_heads, r.k_length, r.head_dim)),
+        )
+        made_for = (r.block, r.layout_band, r.skip, r.device)
+        if (layout.block, layout.band, layout.skip, layout.device) != made_for:
+            raise ValueError(
+                f"layout has blocks of {layout.block}, band {layout.band}, skip {layout.skip} on "
+                f"{layout.device}; this plan expects {r.block}, {r.layout_band}, {r.skip} on "
+                f"{r.device}; use what its own layout(q, k) gave, or pass the layout as select"
+            )
+        return layout
+
+    def _check_fits(self, mask: Tensor | None = None, **tensors: Tensor) -> None:
+        """q, k, v (or some of them) and the mask are those this plan was made for."""
+        check.check_tensors(**tensors)
+        check.check_no_grad(**tensors, mask=mask)
         r = self.request
         expected = {
             "q": [r.batch, r.q_heads, r.q_length, r.head_dim],
             "k": [r.batch, r.kv_heads, r.k_length, r.head_dim],
             "v": [r.batch, r.kv_heads, r.k_length, r.v_dim],
         }
-        for name, x in (("q", q), ("k", k), ("v", v)):
+        for name, x in tensors.items():
             if list(x.shape) != expected[name] or x.dtype != r.dtype or x.device != r.device:
                 raise ValueError(
                     f"{name} is {check.short(x.dtype)} {list(x.shape)} on {x.device}; this plan "
                     f"expects {check.short(r.dtype)} {expected[name]} on {r.device}; "
                     "make a new one with foveate.plan"
                 )
+        if "v" not in tensors:
+            return  # choosing blocks needs no mask
         kind = mask_kind(None if mask is None else mask.dtype)
         if kind != r.mask:
             raise ValueError(
@@ -114,6 +172,7 @@ class Plan:
                 "foveate.plan"
             )
         if mask is not None:
+            q, k = tensors["q"], tensors["k"]
             check.check_mask(
                 mask.shape, mask.dtype, mask.device, q.shape, k.shape, q.dtype, q.device
             )
@@ -178,7 +237,7 @@ def plan_of(
         )
     facts = replace(facts, block=block, layout_band=layout_band, skip=chosen.skip)
     if precision == "auto":
-        numbers, why = _auto_precision(backend, facts)
+        numbers, why = auto_precision(backend, facts)
         reasons.append(("precision", why))
     else:
         numbers = precision_of(precision)
@@ -196,40 +255,6 @@ def plan_with(plan: Plan, layout: BlockLayout | None) -> Plan:
     return plan if layout is None else replace(plan, given=layout)
 
 
-def selection_of(select: object) -> Selection:
-    """A selection from a name, an instance, or the outline of a layout."""
-    if isinstance(select, str):
-        return selection_named(select)
-    if isinstance(select, Outline):
-        return Given(select, skip=select.skip)
-    if isinstance(select, Selection):
-        return select
-    if isinstance(select, type) and issubclass(select, Selection):
-        raise TypeError(
-            f"select is the class {select.__name__}; expected an instance, {select.__name__}(…)"
-        )
-    raise TypeError(
-        f"select is {type(select).__name__}; expected a name, a selection such as Window(1024), "
-        "or a BlockLayout"
-    )
-
-
-def precision_of(precision: object) -> Precision:
-    """A precision from a name or an instance."""
-    if isinstance(precision, str):
-        return precision_named(precision)
-    if isinstance(precision, Precision):
-        return precision
-    if isinstance(precision, type) and issubclass(precision, Precision):
-        raise TypeError(
-            f"precision is the class {precision.__name__}; expected an instance, "
-            f"{precision.__name__}()"
-        )
-    raise TypeError(
-        f"precision is {type(precision).__name__}; expected a name or a precision such as Int8()"
-    )
-
-
 def mask_kind(dtype: torch.dtype | None) -> str | None:
     """What a backend is told about a mask."""
     if dtype is None:
@@ -237,30 +262,14 @@ def mask_kind(dtype: torch.dtype | None) -> str | None:
     return "bool" if dtype == torch.bool else "additive"
 
 
-def _auto_precision(backend: str, facts: Request) -> tuple[Precision, str]:
-    """The fastest precision whose relative L1 error stays below 0.02 on N(0, 1) data, and why."""
-    native, int8 = Native(), Int8()
-    if facts.dtype == torch.float64:
-        return native, "float64 asks for exact numbers"
-    if backend == "reference":
-        return native, "the reference backend gains nothing from fewer bits"
-    if facts.k_length < INT8_LEAST_KEYS:
-        return native, f"fewer than {INT8_LEAST_KEYS} keys do not repay encoding"
-    if facts.q_length <= INT8_LEAST_QUERIES:
-        return native, f"{INT8_LEAST_QUERIES} or fewer queries do not repay encoding (see PackedKV)"
-    name = "cpu" if backend == "auto" else backend
-    kernels = backend_named(name)
-    reason = kernels.refuses(replace(facts, recipe=int8.recipe(facts.head_dim)))
-    if reason is not None:
-        return native, f"int8 is not possible on {name}: {reason}"
-    if not fast_int8(kernels):
-        return native, f"{name} has no fast 8-bit products here (AVX-512 VNNI)"
-    return int8, "the fastest within relative L1 0.02 on N(0, 1) data"
-
-
 def _nothing(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Rows that see nothing: out 0, lse −inf."""
     return new_output(q, v.shape[3]).zero_(), new_lse(q).fill_(float("-inf"))
+
+
+def unit_rows(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors, copied only where the last stride is not 1: kernels take any other strides."""
+    return tuple(x if x.stride(3) == 1 else x.contiguous() for x in tensors)
 
 
 def _in_order_of(q: Tensor, out: Tensor) -> Tensor:

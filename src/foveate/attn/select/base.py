@@ -8,7 +8,7 @@ numbers and never imports a backend: heavy work goes through the `kernels` it is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -51,6 +51,10 @@ class Selection:
         """Share of all block pairs that will be visited, None if only the data can tell."""
         return None
 
+    def more(self) -> Selection | None:
+        """This selection with a larger budget; None if there is no step before visiting all."""
+        return None
+
     def arrange(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Bring the tokens into the order in which blocks are cut."""
         return q, k, v
@@ -84,8 +88,21 @@ class Selection:
         """arrange → select → encode → attend → restore."""
         q, k, v = self.arrange(q, k, v)
         layout = self.layout(q, k, request, kernels)
-        out, lse = self.visit(q, k, v, mask, layout, request, kernels)
-        return self.restore(out, lse)
+        return self.restore(*self.visit(q, k, v, mask, layout, request, kernels))
+
+    def over(
+        self,
+        layout: BlockLayout,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None,
+        request: Request,
+        kernels: Backend,
+    ) -> tuple[Tensor, Tensor]:
+        """`run` with a layout that exists already, in the selection's order of tokens."""
+        q, k, v = self.arrange(q, k, v)
+        return self.restore(*self.visit(q, k, v, mask, layout, request, kernels))
 
     def visit(
         self,
@@ -114,6 +131,27 @@ class Selection:
         if self.correct and layout is not None:
             add_skipped(out, lse, q, k, v, layout, request, kernels)
         return out, lse
+
+
+def more_mass(share: Any) -> Any:
+    """Half of what is missing from a share (or from each of a tuple) added to it."""
+    if isinstance(share, tuple):
+        return tuple(map(more_mass, share))
+    return 1 - (1 - share) / 2
+
+
+def more_blocks(number: Any) -> Any:
+    """Twice a number of blocks, or twice a share of them, up to 1; each of a tuple."""
+    if isinstance(number, tuple):
+        return tuple(map(more_blocks, number))
+    return min(1.0, 2 * number) if isinstance(number, float) else 2 * number
+
+
+def more_bits(skip: Any) -> Any:
+    """A threshold of the second filter that leaves out less, by 4 bits: 1/16 of the mass."""
+    if isinstance(skip, tuple):
+        return tuple(map(more_bits, skip))
+    return None if skip is None else skip + 4
 
 
 def check_block(block: object) -> tuple[int, int]:

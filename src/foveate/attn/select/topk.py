@@ -13,14 +13,14 @@ Source: the pooled block scores common to MInference (Jiang et al., 2024) and Mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
 from ..layouts.blocks import BlockLayout
 from ..layouts.rules import block_regions, by_count, pool_blocks
-from .base import Selection, check_block
+from .base import Selection, check_block, more_bits, more_blocks
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -65,6 +65,9 @@ class TopK(Selection):
                 "none of which could be left out"
             )
         return "k = 1.0 leaves nothing out" if self.k == 1.0 and isinstance(self.k, float) else None
+
+    def more(self) -> TopK:
+        return replace(self, k=more_blocks(self.k), skip=more_bits(self.skip))
 
     def layout(
         self, q: Tensor, k: Tensor, request: Request, kernels: Backend

@@ -13,14 +13,14 @@ ever made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
 from ..layouts.blocks import Band, BlockLayout
 from ..layouts.windows import band_density, band_layout
-from .base import Selection, check_block
+from .base import Selection, check_block, more_bits
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -65,6 +65,9 @@ class Window(Selection):
 
     def density(self, request: Request) -> float | None:
         return band_density(*self._sizes(request))
+
+    def more(self) -> Window:
+        return replace(self, span=2 * self.span, skip=more_bits(self.skip))
 
     def layout(
         self, q: Tensor, k: Tensor, request: Request, kernels: Backend

@@ -19,7 +19,7 @@ Paper: XAttention (arXiv 2503.16428), sections 2.1 and 2.2.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -30,7 +30,7 @@ from ..layouts.budget import Budget
 from ..layouts.convert import lists, to_dense
 from ..layouts.rules import block_regions
 from . import fields
-from .base import Selection
+from .base import Selection, more_bits, more_mass
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -114,6 +114,9 @@ class XAttention(Selection):
         if min(fields.each(self.threshold)) >= 1:
             return "threshold = 1 leaves nothing out"
         return None
+
+    def more(self) -> XAttention:
+        return replace(self, threshold=more_mass(self.threshold), skip=more_bits(self.skip))
 
     def scores(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> Tensor:
         """A, what `layout` chooses by: `[B, Hq, nQ, nK]`; a full row sums to block / stride."""
