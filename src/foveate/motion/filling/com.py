@@ -76,7 +76,7 @@ def plan_com(
         ([0, 1], [-1 / h, 1 / h], np.zeros(2)),
         ([count - 2, count - 1], [-1 / h, 1 / h], np.zeros(2)),
     ):
-        add(np.array(columns), ENDS * np.array(weights), np.asarray(target, float))
+        add(np.array(columns), ENDS * np.array(weights), ENDS * np.asarray(target, float))
     return solveh_banded(bands, right)
 
 
