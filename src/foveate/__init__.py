@@ -17,7 +17,7 @@ from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
 from .attn.report import Bound, Report
 from .attn.reuse import Reuse
 from .attn.schedule import Schedule
-from .attn.select import Dense, Sparge, TopK, Window, XAttention
+from .attn.select import Dense, MoA, Sparge, TopK, Window, XAttention
 from .attn.varlen import attention_varlen
 from .errors import BackendError
 
@@ -35,6 +35,7 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "Dense",
     "Hilbert",
     "Int8",
+    "MoA",
     "Native",
     "PackedKV",
     "Plan",

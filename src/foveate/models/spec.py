@@ -28,6 +28,7 @@ _CLASSES = {
     "topk": "TopK",
     "sparge": "Sparge",
     "xattention": "XAttention",
+    "moa": "MoA",
     "native": "Native",
     "int8": "Int8",
     "sage": "Sage",
@@ -35,6 +36,7 @@ _CLASSES = {
     "sage2++": "Sage2pp",
     "sage3": "Sage3",
 }
+_EXAMPLES = {"window": "window(1024,64)", "topk": "topk(0.25)", "moa": "moa(0,0.5)"}  # no defaults
 _NAME = re.compile(r"[a-z_][a-z0-9_]*(?:\+\+)?")
 
 
@@ -132,8 +134,8 @@ def _closing(body: str, at: int) -> int:
 def _build(term: str, call: str, name: str) -> Any:
     """The object behind a term; a bare name stays one, so that the engine's defaults hold."""
     if not call or call == "()":
-        if term in ("window", "topk"):
-            example = "window(1024,64)" if term == "window" else "topk(0.25)"
+        if term in _EXAMPLES:
+            example = _EXAMPLES[term]
             raise ValueError(
                 f'"{term}" in "{name}" needs its arguments; write for example {example}'
             )

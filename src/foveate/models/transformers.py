@@ -181,7 +181,7 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
         **kwargs: Any,
     ) -> tuple[Tensor, None]:
         """query `[B, Hq, Lq, D]`, key and value `[B, Hk, Lk, D]`; out `[B, Lq, Hq, Dv]`."""
-        from foveate import Window, attention
+        from foveate import MoA, Window, attention
 
         _refuse(module, dropout, attention_mask, kwargs)
         causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
@@ -199,7 +199,7 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
         select = of_layer(choice.select, module)
         select = _windowed(select, window, causal, key.shape[2], module)
         short = query.shape[2] <= DECODE_QUERIES
-        if short and not isinstance(select, Window):
+        if short and not isinstance(select, (Window, MoA)):
             select = (
                 "dense"  # the others choose keys for blocks of queries, which a step does not have
             )

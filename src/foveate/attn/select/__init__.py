@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from .base import Selection
 from .dense import Dense, Given
+from .moa import MoA
 from .sparge import Sparge
 from .topk import TopK
 from .window import Window
 from .xattention import XAttention
 
 SELECTIONS: dict[str, type[Selection]] = {
-    cls.name: cls for cls in (Dense, Window, TopK, Sparge, XAttention)
+    cls.name: cls for cls in (Dense, Window, TopK, Sparge, XAttention, MoA)
 }
 """Every selection that exists, by name."""
 
-PLANNED = ("vsa", "moa")
+PLANNED = ("vsa",)
 """Names that are reserved for systems which are not built yet."""
 
 
@@ -50,6 +51,7 @@ __all__ = [
     "SELECTIONS",
     "Dense",
     "Given",
+    "MoA",
     "Selection",
     "Sparge",
     "TopK",
