@@ -49,7 +49,7 @@ def to_clip(motion: SkeletalMotion, text: str = "") -> MotionClip:
         goal[:, joint] = rot.multiply(rot.quat_from_file(turns[:, found[joint]]), align)
     _bend_in_plane(goal, turned, found)
     local = _locals(goal)
-    hinges = _continuous_hinges(local)
+    hinges = hinges_along(local)
     root = turned[:, found[0]].copy()
     notes = [f"retargeted from a skeleton of {len(motion.names)} joints ({family} names)"]
     root += _settle(root, goal, local, turned, found, body)
@@ -78,7 +78,7 @@ def _own(motion: SkeletalMotion, found: dict[int, int], text: str) -> MotionClip
     )
     shape = fitted_shape(_lengths(motion, found))
     root, turn, local = joint_quats(sorted_)
-    qpos = join_qpos(root, rot.continuous(turn), _continuous_hinges(local))
+    qpos = join_qpos(root, rot.continuous(turn), hinges_along(local))
     return MotionClip(fps=motion.fps, qpos=qpos, shape=shape, source="imported", text=text)
 
 
@@ -111,7 +111,7 @@ def from_positions(joints: Array, fps: float, text: str = "") -> MotionClip:
         now = rot.rotate(above, body.offsets[child])
         goal[:, joint] = rot.multiply(_shortest(now, places[:, child] - places[:, joint]), above)
     _bend_in_plane(goal, places, {j: j for j in range(22)})
-    hinges = _continuous_hinges(_locals(goal))
+    hinges = hinges_along(_locals(goal))
     qpos = join_qpos(places[:, 0], rot.continuous(goal[:, 0]), hinges)
     qpos, shift = _on_floor(qpos, body)
     notes = [
@@ -292,7 +292,7 @@ def _locals(goal: Array) -> Array:
     return rot.multiply(rot.inverse(above), goal[:, 1:])
 
 
-def _continuous_hinges(local: Array) -> Array:
+def hinges_along(local: Array) -> Array:
     """Hinge angles [T, 47] of joint rotations [T, 21, 4], each frame near the one before."""
     hinges = quats_to_hinges(local)
     jumps = np.flatnonzero(np.abs(np.diff(hinges, axis=0)).max(1) > 0.5)
