@@ -19,7 +19,7 @@ from .console import BadInput, print_json
 if TYPE_CHECKING:
     from ..measure.comparison import Way
 
-MAP_TOKENS = 1024
+MAP_TOKENS, BLOCK_TOKENS = 1024, 4096
 WAYS = {
     "native": ("native", "foveate:native", "the model's own dtype"),
     "int8": ("int8", "foveate:int8", "8-bit Q, K, P and V"),
@@ -27,13 +27,21 @@ WAYS = {
     "sage2++": ("sage2++", "foveate:sage2++", "the same, summed in 16 bits"),
     "sage3": ("sage3", "foveate:sage3", "SageAttention3: 4-bit floats"),
     "window": ("window + int8", "foveate:window(1024,64)+int8", "1,024 nearest and 64 first keys"),
+    "sparge": ("sparge + int8", "foveate:sparge+int8", "SpargeAttn: blocks chosen by their means"),
+    "xattention": (
+        "xattention + int8",
+        "foveate:xattention+int8",
+        "XAttention: blocks chosen by antidiagonals",
+    ),
 }
-DEFAULT_WAYS = "native,int8,sage2,sage3,window"
+DEFAULT_WAYS = "native,int8,sage2,sage3,window,sparge,xattention"
+SELECTED = ("sparge", "xattention")
+"""Ways that take a tuned profile where one ships for the model, and are drawn block by block."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `foveate demo`."""
-    parser.add_argument("--tokens", type=int, default=4096, help="length of the text, 512 to 8100")
+    parser.add_argument("--tokens", type=int, default=6144, help="length of the text, 512 to 8100")
     parser.add_argument(
         "--model",
         default="auto",
@@ -43,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ways", default=DEFAULT_WAYS, help=f"of {', '.join(WAYS)}, or names after foveate:"
     )
     parser.add_argument("--precision", default="int8", help="the way that answers the question")
-    parser.add_argument("--rounds", type=int, default=2, help="timed passes of each way")
+    parser.add_argument("--rounds", type=int, default=1, help="timed passes of each way")
     parser.add_argument("--threads", type=int, default=0, help="threads; 0 leaves torch's choice")
     parser.add_argument(
         "--compile", action="store_true", help="compile the rest of the model, always"
@@ -93,6 +101,7 @@ def measure(
     import torch
 
     from ..measure.attention_map import attention_map
+    from ..measure.block_mass import block_mass
     from ..measure.comparison import compare
     from ..measure.machine import load_average, machine, versions
     from ..models import assets
@@ -102,7 +111,7 @@ def measure(
     load = load_average()
     if args.threads:
         torch.set_num_threads(args.threads)
-    start((len(ways) + 1) * args.rounds + 3)
+    start((len(ways) + 1) * args.rounds + 4)
     tick("loading the model (converted on first use)")
     model, tokenizer = assets.load(args.model)
     tokens = tokenizer(assets.text(), return_tensors="pt").input_ids[:, : args.tokens]
@@ -113,9 +122,12 @@ def measure(
         from ..models.compiled import compile_rest
 
         compile_rest(model)
+    ways, chosen = _tuned(args, model, ways)
     rows = compare(model, tokens, ways, args.rounds, tick)
     tick("looking into one head")
     picture = attention_map(model, tokens[:, :MAP_TOKENS])
+    tick("looking at what selections keep of it")
+    blocks = block_mass(model, tokens[:, :BLOCK_TOKENS], chosen) if chosen else None
     tick("asking for the hidden number")
     return {
         "schema": 1,
@@ -134,6 +146,7 @@ def measure(
         },
         "rows": rows,
         "map": picture,
+        "blocks": blocks,
         "answer": ask(model, tokenizer, tokens, args.precision),
     }
 
@@ -176,6 +189,32 @@ def _check(args: argparse.Namespace) -> list[Way]:
     except (ValueError, TypeError, assets.MissingAsset) as error:
         raise BadInput(str(error)) from None
     return ways
+
+
+def _tuned(
+    args: argparse.Namespace, model: Any, ways: list[Way]
+) -> tuple[list[Way], dict[str, Any]]:
+    """The ways with tuned profiles where they ship, and the selections to look at: label → one."""
+    from dataclasses import replace
+
+    from .. import Sparge, XAttention
+    from ..models import accelerate
+    from ..tune import Profile, shipped
+
+    found, chosen = [], {}
+    plain = {WAYS[item][1]: item for item in SELECTED}
+    for way in ways:
+        item = plain.get(way.name)
+        name = f"{args.model}-{item}"
+        if item is not None and name in shipped():
+            profile = Profile.load(name)
+            with accelerate(model, profile=profile, precision="int8") as handle:
+                way = replace(way, name=handle.name, note=f"{way.note}, tuned for each head")
+            chosen[way.label] = profile.selections
+        elif item is not None:
+            chosen[way.label] = {"sparge": Sparge, "xattention": XAttention}[item]()
+        found.append(way)
+    return found, chosen
 
 
 def _split(text: str) -> list[str]:

@@ -35,10 +35,10 @@ def attention_map(
         mean share of visible keys that hold 95 % of a query's mass in this head, and
         `layer_share95` in all heads.
     """
-    layer = _full_layer(model, layer)
+    layer = full_layer(model, layer)
     length = tokens.shape[1] // cells * cells
-    q, k, scale = _watch(model, tokens[:, :length], layer)
-    maps, far, share = _pooled(q, k, scale, cells)
+    q, k, scale = watch(model, tokens[:, :length], layer)
+    maps, far, share = pooled(q, k, scale, cells)
     head = int((far * (1 - share)).argmax())
     return {
         "layer": layer,
@@ -50,7 +50,7 @@ def attention_map(
     }
 
 
-def _full_layer(model: Any, layer: int | None) -> int:
+def full_layer(model: Any, layer: int | None) -> int:
     """A layer whose queries see every earlier key, which is what the map draws."""
     kinds = getattr(model.config, "layer_types", None)
     kinds = kinds or ["full_attention"] * model.config.num_hidden_layers
@@ -62,7 +62,7 @@ def _full_layer(model: Any, layer: int | None) -> int:
     return layer
 
 
-def _watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, float]:
+def watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, float]:
     """q `[Hq, L, D]`, k `[Hk, L, D]` and the scale of one layer, from one pass."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -94,7 +94,7 @@ def _watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, floa
     return kept[0]
 
 
-def _pooled(q: Tensor, k: Tensor, scale: float, cells: int) -> tuple[Tensor, Tensor, Tensor]:
+def pooled(q: Tensor, k: Tensor, scale: float, cells: int) -> tuple[Tensor, Tensor, Tensor]:
     """Maps `[Hq, cells, cells]`; each head's far mass and share of keys for 95 %, `[Hq]`."""
     heads, length, _ = q.shape
     group, size = heads // k.shape[0], length // cells

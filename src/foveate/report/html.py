@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .blocks import block_maps
 from .figures import heatmap, tradeoff
 from .tables import mebibytes, percent, quickest, seconds, signed, times, verdict
 
@@ -48,6 +49,7 @@ def page(record: dict[str, Any]) -> str:
             "Speed against accuracy", f"<figure>{tradeoff(record['rows'])}</figure>", _DOT_NOTE
         ),
         _map(record),
+        _blocks(record),
         _answer(record),
         _section("How this was measured", _facts(record), _method(record)),
     ]
@@ -166,6 +168,26 @@ def _map(record: dict[str, Any]) -> str:
         f"{percent(picture['layer_share95'])}. The rest is what a selection may skip.</p>"
     )
     return _section("Where one head looks", f"<figure>{heatmap(picture)}</figure>", note)
+
+
+def _blocks(record: dict[str, Any]) -> str:
+    picture = record.get("blocks")
+    if not picture:
+        return ""
+    ways = "; ".join(
+        f"{escape(way['label'])} {percent(way['layer_density'])} and "
+        f"{percent(way['layer_retained'])}"
+        for way in picture["ways"]
+    )
+    note = (
+        f"<p class=note>Layer {picture['layer']}, head {picture['head']}, first "
+        f"{picture['tokens']:,} tokens; a cell is {picture['tokens'] // len(picture['mass'])} "
+        "queries by as many keys, and the darker, the more attention (one step is a factor of "
+        "1.8). The tinted cells are those that a selection visits, chosen before anything was "
+        "computed exactly; attention that it misses is drawn in the other colour. Blocks and mass "
+        f"over all heads of the layer: {ways}.</p>"
+    )
+    return _section("What a selection keeps of it", block_maps(picture), note)
 
 
 def _answer(record: dict[str, Any]) -> str:
