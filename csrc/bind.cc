@@ -103,7 +103,19 @@ void attend_direct(const TensorTuple& k, const TensorTuple& v, const TensorTuple
   const View kv = view_of(k), vv = view_of(v);
   const Call c = call_of(q, kv.L, scale, before, sink, after, mask, out, lse, threads);
   nb::gil_scoped_release free;
-  active_target().attend_direct(c, kv, vv, (PKind)p);
+  active_target().attend_direct(c, kv, vv, (PKind)p, Segments());
+}
+
+// One query per head against keys and values in a store of their own for each head.
+void attend_segments(const TensorTuple& k, const TensorTuple& v, const TensorTuple& q, double scale, uintptr_t start,
+                     uintptr_t length, uintptr_t k_scale, uintptr_t v_scale, int64_t scale_sb, const TensorTuple& out,
+                     uintptr_t lse, int p, int threads) {
+  const View kv = view_of(k), vv = view_of(v);
+  const Call c = call_of(q, kv.L, scale, 0, 0, 0, std::nullopt, out, lse, threads);   // no band: every token is seen
+  const Segments segments{(const int64_t*)start, (const int64_t*)length, (const float*)k_scale, (const float*)v_scale,
+                          scale_sb};
+  nb::gil_scoped_release free;
+  active_target().attend_direct(c, kv, vv, (PKind)p, segments);
 }
 
 void block_means(const TensorTuple& x, uintptr_t mean, int64_t rows, uintptr_t out, uintptr_t likeness, int threads) {
@@ -172,6 +184,8 @@ NB_MODULE(_native, m) {
   m.def("attend_direct", &attend_direct, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
         nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(), nb::arg("out"), nb::arg("lse"),
         nb::arg("p"), nb::arg("threads"));
+  m.def("attend_segments", &attend_segments, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
+        nb::arg("start"), nb::arg("length"), nb::arg("k_scale"), nb::arg("v_scale"), nb::arg("scale_sb"), nb::arg("out"), nb::arg("lse"), nb::arg("p"), nb::arg("threads"));
   m.def("block_means", &block_means, nb::arg("x"), nb::arg("mean"), nb::arg("rows"), nb::arg("out"),
         nb::arg("likeness"), nb::arg("threads"));
   m.def("antidiagonal", &antidiagonal, nb::arg("q"), nb::arg("k"), nb::arg("factor"), nb::arg("stride"),

@@ -14,7 +14,7 @@ struct Table {
   void (*encode_keys_values)(KV&, const View& k, const View& v, int64_t first_tile, int threads);
   void (*encode_queries)(Queries&, const Call&);
   void (*attend)(const Call&, const Queries&);
-  void (*attend_direct)(const Call&, const View& k, const View& v, PKind p);   // call.kv is not used
+  void (*attend_direct)(const Call&, const View& k, const View& v, PKind p, const Segments&);   // call.kv is not used
   void (*block_means)(const MeansCall&, int threads);
   void (*antidiagonal)(const AntidiagonalCall&, int threads);
 };

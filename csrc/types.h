@@ -10,7 +10,7 @@ constexpr int kMaxGroup = 8;    // query rows that one micro-kernel works on, at
 constexpr int kMaxTile = 128;   // keys per step of the online softmax, at most
 constexpr int kMaxRows = 128;   // query rows per work item, at most
 
-enum class Dtype : int { f32, bf16, f16 };
+enum class Dtype : int { f32, bf16, f16, i8 };   // i8: codes, only where keys and values are read in place
 
 // What the two matrix products run on. i8: 4 bytes at a time into int32. bf16: pairs into float32.
 enum class Dot : int { i8, bf16, f32 };
@@ -149,6 +149,14 @@ struct Call {
   Filter filter;
   Output out;
   int threads = 1;
+};
+
+// Keys and values that lie in a store of their own for each head, one behind the other: `length` tokens from `start`.
+struct Segments {
+  const int64_t* start = nullptr;    // [B, Hk] in tokens from the batch's first; null: views as usual
+  const int64_t* length = nullptr;   // [B, Hk]
+  const float *k_scale = nullptr, *v_scale = nullptr;   // a factor for each token of the store, or null
+  int64_t scale_sb = 0;              // their stride over batch
 };
 
 // Means of blocks of rows.

@@ -16,7 +16,8 @@ constexpr int64_t kPart = 1024;        // keys per part, at most
 
 class Direct {
  public:
-  Direct(const Call& call, const View& k, const View& v, PKind p) : c_(call), k_(k), v_(v), p_(p) {
+  Direct(const Call& call, const View& k, const View& v, PKind p, const Segments& s)
+      : c_(call), k_(k), v_(v), p_(p), segments_(s) {
     group_ = call.q.H / k.H;
     rows_ = (int)(group_ * call.q.L);
     parts_ = (k.L + kPart - 1) / kPart;
@@ -27,8 +28,8 @@ class Direct {
   int64_t jobs() const { return items() * parts_; }
 
   void job(int64_t n) {
-    const int64_t item = n / parts_, from = n % parts_ * kPart, to = least(from + kPart, k_.L);
-    with_reader(k_, [&](auto reader) { part(reader, item, from, to, out_of(n, 0)); });
+    const int64_t item = n / parts_, from = n % parts_ * kPart, to = least(from + kPart, length(item));
+    with_stored(k_, [&](auto reader) { part(reader, item, from, to, out_of(n, 0)); });
   }
 
   // Merges the parts of one kv head and writes its rows.
@@ -58,6 +59,17 @@ class Direct {
  private:
   float* out_of(int64_t job, int row) { return partial_.data() + (job * rows_ + row) * stride_; }
 
+  int64_t length(int64_t item) const { return segments_.length ? segments_.length[item] : k_.L; }
+  // Where a kv head's rows begin, in elements.
+  int64_t origin(const View& x, int64_t item) const {
+    const int64_t at = item / k_.H * x.sb + item % k_.H * x.sh;
+    return segments_.start ? at + segments_.start[item] * x.sl : at;
+  }
+  // Factors of a head's codes, or null.
+  const float* scales(const float* all, int64_t item) const {
+    return all ? all + item / k_.H * segments_.scale_sb + segments_.start[item] : nullptr;
+  }
+
   template <class Read>
   void part(Read, int64_t item, int64_t from, int64_t to, float* out) {
     const int64_t b = item / k_.H, hk = item % k_.H;
@@ -67,18 +79,20 @@ class Direct {
     Horizon all;
     for (int r = 0; r < rows_; ++r) {
       const int64_t h = hk * group_ + r / c_.q.L, i = r % c_.q.L;
-      read_row(Read(), c_.q, b, h, i, nullptr, q + r * Dw);
-      all.add(see[r] = sight_of(c_.bands, k_.L, h, i));
+      with_reader(c_.q, [&](auto reader) { read_row(reader, c_.q, b, h, i, nullptr, q + r * Dw); });
+      all.add(see[r] = segments_.start ? Sight{0, to, 0} : sight_of(c_.bands, k_.L, h, i));
       for (int64_t d = 0; d < stride_; ++d) out[r * stride_ + d] = 0.f;
       out[r * stride_ + stride_ - 2 * W] = kNone;
     }
+    const float *k_scale = scales(segments_.k_scale, item), *v_scale = scales(segments_.v_scale, item);
+    const int64_t k_at = origin(k_, item), v_at = origin(v_, item);
     for (int64_t t0 = from; t0 < to; t0 += kDirectKeys) {
       const int keys = (int)least<int64_t>(kDirectKeys, to - t0);
       if (!all.any(t0, t0 + keys)) continue;
       alignas(64) float line[4 * (kMaxD + W)];
       const float c = c_.scale * kLog2e;
       for (int j = 0; j < keys; j += 4) {   // four keys at a time: their sums do not wait for each other
-        read_four(Read(), k_, b, hk, t0 + j, keys - j, Dw, line);
+        read_four(Read(), k_, k_at + (t0 + j) * k_.sl, keys - j, Dw, line);
         for (int r = 0; r < rows_; ++r) {
           F s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
           for (int d = 0; d < Dw; d += W) {
@@ -90,10 +104,12 @@ class Direct {
           to[0] = c * sum_all(s0), to[1] = c * sum_all(s1), to[2] = c * sum_all(s2), to[3] = c * sum_all(s3);
         }
       }
+      if (k_scale) scale_by(k_scale + t0, keys, s);
       for (int r = 0; r < rows_; ++r) weights(b, hk, r, t0, keys, see[r], s + r * kDirectKeys, out + r * stride_);
+      if (v_scale) scale_by(v_scale + t0, keys, s);
       const int Dvw = (int)round_up(Dv, W);
       for (int j = 0; j < keys; j += 4) {
-        read_four(Read(), v_, b, hk, t0 + j, keys - j, Dvw, line);
+        read_four(Read(), v_, v_at + (t0 + j) * v_.sl, keys - j, Dvw, line);
         for (int r = 0; r < rows_; ++r) {
           float* o = out + r * stride_;
           const float* p = s + r * kDirectKeys + j;
@@ -115,16 +131,25 @@ class Direct {
     }
   }
 
-  // Rows l to l + 3 as floats; those from `left` on are zeros.
+  // A factor for each key, on all rows.
+  void scale_by(const float* factor, int keys, float* s) const {
+    for (int r = 0; r < rows_; ++r)
+      for (int j = 0; j < keys; ++j) s[r * kDirectKeys + j] *= factor[j];
+  }
+
+  // Four rows from element `at` on as floats; those from `left` on are zeros.
   template <class Read>
-  static void read_four(Read, const View& x, int64_t b, int64_t h, int64_t l, int left, int width, float* out) {
+  static void read_four(Read, const View& x, int64_t at, int left, int width, float* out) {
+    View row = x;   // rows are found by `at`, not by batch and head
+    row.sb = row.sh = 0;
     for (int i = 0; i < 4; ++i) {
       if (i >= left) {
         std::memset(out + i * width, 0, sizeof(float) * width);
         continue;
       }
-      prefetch_row(x, b * x.sb + h * x.sh + (l + i + 12) * x.sl);
-      read_row(Read(), x, b, h, l + i, nullptr, out + i * width);
+      prefetch_row(x, at + (i + 12) * x.sl);
+      row.data = (const char*)x.data + (at + i * x.sl) * bytes_of(x.dtype);
+      read_row(Read(), row, 0, 0, 0, nullptr, out + i * width);
     }
   }
 
@@ -178,6 +203,7 @@ class Direct {
   const Call& c_;
   const View &k_, &v_;
   PKind p_;
+  const Segments segments_;
   int64_t group_, parts_, stride_;
   int rows_;
   Array<float> partial_;

@@ -11,16 +11,19 @@ constexpr int kMaxD = 256;
 constexpr int kChunk = NV * W;      // keys, or columns of V, that a micro-kernel works on
 constexpr float kTiny = 1e-30f;     // groups whose largest value is below this are written as zeros
 
+constexpr int bytes_of(Dtype dtype) { return dtype == Dtype::f32 ? 4 : dtype == Dtype::i8 ? 1 : 2; }
+
 // Reads of one dtype. `some` reads the first n < W values, zeros behind them.
 template <Dtype dtype>
 struct Reader {
   static inline F whole(const void* data, int64_t at) {
     if constexpr (dtype == Dtype::f32) return load((const float*)data + at);
     else if constexpr (dtype == Dtype::bf16) return load_bf16((const uint16_t*)data + at);
-    else return load_f16((const uint16_t*)data + at);
+    else if constexpr (dtype == Dtype::f16) return load_f16((const uint16_t*)data + at);
+    else return to_float(load_i8((const int8_t*)data + at));
   }
   static inline F some(const void* data, int64_t at, int n) {
-    constexpr int size = dtype == Dtype::f32 ? 4 : 2;
+    constexpr int size = bytes_of(dtype);
     alignas(64) char rest[4 * W] = {};
     std::memcpy(rest, (const char*)data + at * size, (size_t)(n * size));
     return whole(rest, 0);
@@ -33,6 +36,13 @@ static inline void with_reader(const View& x, Fn fn) {
   if (x.dtype == Dtype::f32) fn(Reader<Dtype::f32>());
   else if (x.dtype == Dtype::bf16) fn(Reader<Dtype::bf16>());
   else fn(Reader<Dtype::f16>());
+}
+
+// The same for keys and values that may be codes of 8 bits.
+template <class Fn>
+static inline void with_stored(const View& x, Fn fn) {
+  if (x.dtype == Dtype::i8) fn(Reader<Dtype::i8>());
+  else with_reader(x, fn);
 }
 
 // |x| as integers grows with |x|, and NaN is above everything: a maximum that cannot miss one.
@@ -49,7 +59,7 @@ struct Largest {
 
 // Asks for a row that will be read soon. The processor's own guesses stop at each page of 4 KB, 16 rows of 64 floats.
 static inline void prefetch_row(const View& x, int64_t at) {
-  const int size = x.dtype == Dtype::f32 ? 4 : 2;
+  const int size = bytes_of(x.dtype);
   const char* p = (const char*)x.data + at * size;
   for (int64_t i = 0; i < x.D * size; i += 64) __builtin_prefetch(p + i);
 }

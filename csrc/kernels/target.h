@@ -48,8 +48,8 @@ static void attend(const Call& call, const Queries& q) {
   }, &state);
 }
 
-static void attend_direct(const Call& call, const View& k, const View& v, PKind p) {
-  Direct d(call, k, v, p);
+static void attend_direct(const Call& call, const View& k, const View& v, PKind p, const Segments& segments) {
+  Direct d(call, k, v, p, segments);
   parallel_for(d.jobs(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->job(n); }, &d);
   parallel_for(d.items(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->finish(n); }, &d);
 }

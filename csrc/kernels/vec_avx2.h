@@ -50,6 +50,7 @@ static inline float sum_all(F a) {
 static inline F load_bf16(const uint16_t* p) {
   return from_bits(shl<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p))));
 }
+static inline I load_i8(const int8_t* p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 static inline F load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
 static inline void store_words(uint16_t* p, I x) {   // the low 16 bits of each lane
   const __m256i packed = _mm256_packus_epi32(x, x);

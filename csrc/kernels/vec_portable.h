@@ -77,6 +77,7 @@ static inline uint16_t float_to_f16(float x) {
 }
 
 static inline F load_bf16(const uint16_t* p) { return from_bits(I{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16}); }
+static inline I load_i8(const int8_t* p) { return I{p[0], p[1], p[2], p[3]}; }
 static inline F load_f16(const uint16_t* p) {
   return F{f16_to_float(p[0]), f16_to_float(p[1]), f16_to_float(p[2]), f16_to_float(p[3])};
 }

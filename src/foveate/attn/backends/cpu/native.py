@@ -17,6 +17,7 @@ from ...formats import FP4, FP8, Float, Integer, Unsigned
 from ...precision.recipe import Recipe
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+CODES = 3  # int8, where keys and values are read in place
 
 # numbers of the enums in csrc/types.h
 GRAINS = ("tensor", "block", "warp", "thread", "token")
