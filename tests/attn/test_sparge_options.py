@@ -115,7 +115,9 @@ def test_senseless_options_are_refused(make, words):
 def test_name_stands_for_the_defaults():
     assert (Sparge().threshold, Sparge().at_least, Sparge().keep) == (0.95, 4, None)
     assert (Sparge(0.95).at_least, Sparge(keep=0.5).at_least) == (0, 0)
-    assert Sparge(at_least=0) == Sparge(0.95)
+    assert Sparge(at_least=2) == Sparge(0.95, at_least=2)
+    assert repr(Sparge()) == "Sparge(threshold=0.95, at_least=4)"
+    assert repr(Sparge(keep=0.5, skip=20)) == "Sparge(keep=0.5, skip=20.0)"
     assert Sparge(keep=0.5).threshold is None
 
 

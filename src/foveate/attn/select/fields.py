@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,18 @@ def for_heads(owner: object, request: Request, *fields: str) -> None:
                 f"{_name(owner, field)} has {len(value)} values; expected one, or one for each "
                 f"head of q, {request.q_heads}"
             )
+
+
+def brief(owner: Any) -> str:
+    """The call that makes this value, its first field and what is not at its default."""
+    known = sorted(dataclasses.fields(owner), key=lambda field: field.kw_only)
+    said = [
+        f"{field.name}={value!r}"
+        for field in known
+        if (value := getattr(owner, field.name)) != field.default
+        or (field is known[0] and value is not None)
+    ]
+    return f"{type(owner).__name__}({', '.join(said)})"
 
 
 def each(value: object) -> tuple:

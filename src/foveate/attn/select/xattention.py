@@ -92,6 +92,9 @@ class XAttention(Selection):
         fields.one_of(self, "group", (None, "mean", "union", "max"))
         fields.whole(self, "last_dense", 0)
 
+    def __repr__(self) -> str:
+        return fields.brief(self)
+
     def factor(self, scale: float) -> float:
         """What the mean of an antidiagonal is multiplied by before the softmax."""
         if self.temperature == "code":
@@ -130,9 +133,12 @@ class XAttention(Selection):
         )
 
     def layout(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> BlockLayout:
+        return self.spend(self.scores(q, k, request, kernels), request, kernels)
+
+    def spend(self, scores: Tensor, request: Request, kernels: Backend) -> BlockLayout:
+        """The layout that follows from `scores`."""
         lengths, block = (request.q_length, request.k_length), (self.block, self.block)
         allowed, kept = self._regions(request)
-        scores = self.scores(q, k, request, kernels)
         mass, shared = self.threshold, request.q_heads // request.kv_heads
         if self.group in ("mean", "max"):
             scores = scores.unflatten(1, (-1, shared))
