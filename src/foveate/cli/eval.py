@@ -246,12 +246,12 @@ def _profiles(args: argparse.Namespace, model: Any) -> list[Way]:
     """A way for each profile, known to transformers from here on."""
     from ..measure.comparison import Way
     from ..models import accelerate
-    from ..tune import Profile, ProfileError
+    from ..tune import ProfileError, load
 
     ways = []
     for source in args.profile:
         try:
-            profile = Profile.load(source)
+            profile = load(source)
             with accelerate(model, profile=profile, precision=args.precision) as handle:
                 name = handle.name
         except (ProfileError, ValueError, TypeError) as error:

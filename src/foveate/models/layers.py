@@ -6,6 +6,7 @@ model itself lets it see.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 
@@ -15,7 +16,8 @@ def for_layers(model: Any, select: Any, profile: Any) -> Any:
     Args:
         model: A transformers model.
         select: A selection or its name for all layers, or one for each; None is dense.
-        profile: A `foveate.tune.Profile`, its path, or the name of one that ships with foveate.
+        profile: A `foveate.tune.Profile` or `MoAPlan`, its path, or the name of one that ships
+            with foveate.
 
     Returns:
         A selection, or a tuple with one for each layer.
@@ -35,9 +37,9 @@ def for_layers(model: Any, select: Any, profile: Any) -> Any:
         return "dense" if select is None else select
     if select is not None:
         raise ValueError("both select and profile are given; a profile says what is selected")
-    from ..tune.profile import Profile
+    from ..tune.loading import load
 
-    profile = profile if isinstance(profile, Profile) else Profile.load(profile)
+    profile = load(profile) if isinstance(profile, str | os.PathLike) else profile
     profile.check(model)
     return profile.selections
 

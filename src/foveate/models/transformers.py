@@ -78,9 +78,9 @@ def accelerate(
         model: A transformers model whose attention goes through AttentionInterface.
         select: A selection or its name, as in `foveate.attention`; or a tuple with one for each
             layer, None for layers that visit everything. Dense by default.
-        profile: Tuned selections instead: a `foveate.tune.Profile`, the path of a file that
-            `foveate tune` wrote, or the name of one that ships with foveate. Layers with a window
-            of their own stay as they are.
+        profile: Tuned selections instead: a `foveate.tune.Profile` or `MoAPlan`, the path of a file
+            that `foveate tune` wrote, or the name of one that ships with foveate. Layers with a
+            window of their own stay as they are.
         precision: A precision or its name.
         decode: The precision of steps with at most 16 queries; "same" uses `precision`. "native" by
             default: a decoding step reads every key once, so writing all of them anew does not pay.

@@ -13,6 +13,8 @@ from .allocate import Allocation, allocate
 from .candidates import KNOBS, LIKENESS, THRESHOLDS, Grid, Judged, judge
 from .capture import Captured, capture
 from .evidence import Evidence, gather
+from .loading import load
+from .moa.plan import MoAPlan, PlanError
 from .profile import Profile, ProfileError, shipped
 from .search import Table, calibrate, hold_out, samples, selections, spend
 from .sparge_files import read_sparge_file
@@ -29,6 +31,8 @@ __all__ = [
     "Grid",
     "Judged",
     "Minimum",
+    "MoAPlan",
+    "PlanError",
     "Profile",
     "ProfileError",
     "Store",
@@ -39,6 +43,7 @@ __all__ = [
     "gather",
     "hold_out",
     "judge",
+    "load",
     "minimum_thresholds",
     "profile_thresholds",
     "read_sparge_file",

@@ -1,0 +1,1 @@
+"""MoA: rules for the span of every head, found on the model's own answers."""
