@@ -43,18 +43,25 @@ def certified(
     """Run a plan and report on it; with a bound, run it again with more until the bound is met.
 
     Args:
-        plan: A plan with something to compute.
-        q, k, v, mask: As for `Plan.run`, checked; the mask with four dimensions.
+        plan: The call, decided.
+        q, k, v, mask: As for `Plan.run`, checked.
         layout: Blocks to visit instead of choosing anew, in the selection's order.
         bound: What the result must reach.
 
     Returns:
         out, lse and the report of the last run; it tells the runs before.
     """
-    story: list[str] = []
+    from .pipeline import in_order_of, unit_rows, with_four
+
+    if plan.kernels is None:
+        return *plan.attend(q, k, v, mask, layout), _empty(plan, bound)
+    order = q
+    q, k, v = unit_rows(q, k, v)
+    mask = with_four(mask)
     out, lse, report = _watched(plan, q, k, v, mask, layout)
     if bound is None:
-        return out, lse, report
+        return in_order_of(order, out), lse, report
+    story: list[str] = []
     raised = 0
     while (missed := bound.missed_by(report)) and bound.otherwise != "warn":
         nxt = _next(plan.select, bound, raised)
@@ -66,7 +73,7 @@ def certified(
     if missed:
         story.append(f"{brief(plan.select)}: {missed}")
         warnings.warn(f"{brief(plan.select)} misses the bound: {missed}", stacklevel=3)
-    return out, lse, report.after(tuple(story), met=not missed)
+    return in_order_of(order, out), lse, report.after(tuple(story), met=not missed)
 
 
 def _next(select: Selection, bound: Bound, raised: int) -> Selection | None:
@@ -140,9 +147,32 @@ def _watched(
     return out, lse, report
 
 
+def _empty(plan: Plan, bound: Bound | None) -> Report:
+    """The report of a call without anything to compute: nothing is lost."""
+    request = plan.request
+    none = torch.zeros(request.batch, request.q_heads, 0, device=request.device)
+    found = Sample(none[0].long(), none.unsqueeze(-1), none)
+    return Report(
+        select=brief(plan.select),
+        precision=brief(plan.precision),
+        backend="none",
+        visited=0,
+        visible=0,
+        skipped=None,
+        rows=0,
+        seconds=0.0,
+        estimate_seconds=0.0,
+        met=None if bound is None else True,
+        **_mass(found),
+        **_errors(none, none),
+    )
+
+
 def _mass(found: Sample) -> dict:
     """Figures of the retained mass."""
     mass = found.retained.double()
+    if not mass.numel():
+        mass = mass.new_ones(1, max(mass.shape[1], 1), 1)
     low = torch.quantile(mass.flatten()[: 1 << 24], 0.05)  # quantile takes no more than 2^24
     return {
         "retained": float(mass.mean()),
@@ -167,6 +197,8 @@ def _interval(above: Tensor, below: Tensor) -> tuple[float, float]:
     """95 % bootstrap interval of Σ above / Σ below; rows are drawn anew within each head."""
     above, below = (x.transpose(0, 1).flatten(1) for x in (above, below))  # [Hq, B · n]
     heads, rows = above.shape
+    if not rows:
+        return 0.0, 0.0
     draw = torch.Generator().manual_seed(0)
     drawn = torch.randint(rows, (_RESAMPLES, heads, rows), generator=draw).to(above.device)
     above, below = (

@@ -117,13 +117,12 @@ class Plan:
             return _nothing(q, v)
         order = q
         q, k, v = unit_rows(q, k, v)
-        if mask is not None and mask.dim() < 4:
-            mask = mask[(None,) * (4 - mask.dim())]
+        mask = with_four(mask)
         if layout is None:
             out, lse = self.select.run(q, k, v, mask, request, kernels)
         else:
             out, lse = self.select.over(layout, q, k, v, mask, request, kernels)
-        return _in_order_of(order, out), lse
+        return in_order_of(order, out), lse
 
     def _own(self, layout: BlockLayout | None) -> BlockLayout | None:
         """The layout to use instead of choosing: one that was passed, checked, or the plan's."""
@@ -272,7 +271,14 @@ def unit_rows(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x if x.stride(3) == 1 else x.contiguous() for x in tensors)
 
 
-def _in_order_of(q: Tensor, out: Tensor) -> Tensor:
+def with_four(mask: Tensor | None) -> Tensor | None:
+    """The mask with four dimensions."""
+    if mask is None or mask.dim() == 4:
+        return mask
+    return mask[(None,) * (4 - mask.dim())]
+
+
+def in_order_of(q: Tensor, out: Tensor) -> Tensor:
     """`out` in the memory order that `new_output` promises; free when the backend used it."""
     tokens_first = q.stride(1) < q.stride(2)
     if (out.transpose(1, 2) if tokens_first else out).is_contiguous():
