@@ -311,6 +311,8 @@ class Keyframe(_Value):
         tolerance: Of time and pose.
         pose: The realised pose, once an animator or the solver has made it.
         confidence: 0 … 1.
+        layer: The key only sets angles, laid over whatever the other keys do at that time (waving
+            while walking). A run of layer keys fades in and out again.
         repeat_with: Id of an earlier key: the two alternate `times` times (written out on reading).
         times: See `repeat_with`.
     """
@@ -334,6 +336,7 @@ class Keyframe(_Value):
     tolerance: Tolerance = Tolerance()
     pose: Any = None
     confidence: float = Field(1.0, ge=0, le=1)
+    layer: bool = False
 
     _dofs_exist = field_validator("dofs")(lambda value: _check_dofs(value))
 

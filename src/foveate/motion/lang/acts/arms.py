@@ -1,0 +1,402 @@
+"""Actions of the arms that need more than a row of `gestures`: pointing, throwing, reaching."""
+
+from __future__ import annotations
+
+from ..poses import BODY, TOUCH, pose, touch
+from .common import (
+    WORD,
+    Frame,
+    State,
+    Step,
+    angles,
+    arm_side,
+    arms_down,
+    on_both,
+    one_arm,
+    other,
+    release,
+    shift,
+    step,
+)
+
+POINTS = {
+    "forward": "A_shoulder elev 90 plane 84, A_elbow 3",
+    "up": "A_shoulder elev 150 plane 75, A_elbow 4, A_collar 18, head_look -22",
+    "overhead": "A_shoulder elev 172 plane 60, A_elbow 4, A_collar 22, head_look -28",
+    "down": "A_shoulder elev 42 plane 80, A_elbow 5, head_look 24, torso 6",
+    "out": "A_shoulder elev 90 plane 5, A_elbow 3, A_collar 6",
+    "side": "A_shoulder elev 90 plane 5, A_elbow 3, A_collar 6",
+    "across": "A_shoulder elev 88 plane 122, A_elbow 12",
+    "back": "A_shoulder elev 70 plane -45, A_elbow 5",
+}
+"""Direction → a straight arm that points there."""
+
+
+def point(f: Frame, s: State) -> list[Step]:
+    """A straight arm, and the eyes follow it."""
+    where = f.direction("forward")
+    if f.object("sky"):
+        where = "up"
+    if f.object("floor"):
+        where = "down"
+    side = one_arm(f, "L" if where == "left" else "R")
+    turn = {"left": 1, "right": -1}.get(where, 0)
+    key = where if where in POINTS else "forward"
+    extra = {}
+    if turn:
+        same = (side == "L") == (turn > 0)
+        key = "side" if same else "across"
+        extra = {"torso.rot": turn * (6.0 if same else 22.0), "head_look.rot": turn * 55.0}
+    elif key in ("side", "out"):
+        extra = {"head_look.rot": 50.0 if side == "L" else -50.0}
+    elif key == "back":
+        extra = {"head_look.rot": 60.0 if side == "L" else -60.0,
+                 "torso.rot": 25.0 if side == "L" else -25.0}  # fmt: skip
+    made = Step(0.6, angles(POINTS[key], side) | extra, f"points {where} with the {WORD[side]} arm")
+    made.hold = f.seconds or 0.9
+    back = release(s, side)
+    back.dofs |= {"head_look.rot": 0.0, "head_look.flex": 0.0, "torso.rot": 0.0, "torso.flex": 0.0}
+    return [made, back]
+
+
+def cheer(f: Frame, s: State) -> list[Step]:
+    """Both fists go up, again and again."""
+    made = [step(0.45, "throws the arms up", BODY["overhead"] + ", head_look -14")]
+    for _ in range(f.count(2)):
+        made.append(step(0.25, "pumps the fists", "B_shoulder elev 140 plane 30, B_elbow 70"))
+        made.append(step(0.25, "arms up", BODY["overhead"]))
+    back = release(s, "LR", 0.7)
+    back.dofs |= {"head_look.flex": 0.0}
+    return [*made, back]
+
+
+def cross_arms(f: Frame, s: State) -> list[Step]:
+    """Arms folded in front of the chest, and kept there."""
+    made = step(0.9, "folds the arms", BODY["arms_crossed"])
+    made.hold = f.seconds or 0.8
+    s.held |= {"L", "R"}
+    return [made]
+
+
+def hands_hips(f: Frame, s: State) -> list[Step]:
+    """Hands on the hips, kept there."""
+    side = arm_side(f, "B")
+    text = BODY["hands_on_hips"].replace("B_", "A_")
+    dofs = angles(text, side)
+    s.held |= set("LR" if side == "B" else side)
+    return [Step(0.8, dofs, "puts the hands on the hips", hold=f.seconds or 0.8)]
+
+
+def surrender(f: Frame, s: State) -> list[Step]:
+    """Both hands up beside the head."""
+    s.held |= {"L", "R"}
+    return [step(0.6, "holds both hands up", BODY["surrender"], hold=f.seconds or 1.0)]
+
+
+def touch_(f: Frame, s: State) -> list[Step]:
+    """A hand on a part of the body: goes there, stays a moment; kept while the text goes on."""
+    effector, target, target_side = _who_touches_what(f)
+    if target in ("knee", "toe", "foot", "leg", "heel"):
+        return _touch_low(f, s, effector, target, target_side)
+    landmark = target
+    if target in ("shoulder", "elbow", "arm", "hand", "wrist") and target_side in (effector, "B"):
+        landmark = "own_shoulder"
+        if target_side == "B":
+            landmark, effector = "shoulder", "B"
+    if f.setting("both") and not any(limb.side in ("L", "R") for limb in f.limbs):
+        effector = "B"
+    if landmark == "head_top" and ("behind" in f.text or "back of" in f.text):
+        landmark = "head_back"
+    dofs = touch(landmark, effector)
+    word = target.replace("_", " ")
+    made = Step(0.9, dofs, f"puts the {WORD[effector]} hand{'s' * (effector == 'B')} on the {word}")
+    if landmark in ("face", "mouth", "nose", "forehead", "head_top", "head_back"):
+        made.dofs["head_look.flex"] = 8.0
+    made.hold = f.seconds or 1.0
+    s.held |= set("LR" if effector == "B" else effector)
+    return [made]
+
+
+def _who_touches_what(f: Frame) -> tuple[str, str, str]:
+    """(side of the hand, landmark, side of the landmark)."""
+    hand, target = "", None
+    default = f.setting("target")
+    for limb in f.limbs:
+        is_hand = limb.part in ("hand", "arm", "wrist") and limb.prep not in ("on", "to", "behind")
+        if limb.prep in ("with", "using") or (is_hand and target is None and not hand):
+            hand = limb.side or hand
+        elif target is None:
+            target = limb
+    if target is None and not default:
+        low = [x for x in f.limbs if x.part not in ("hand", "arm")]
+        target = low[0] if low else None
+    landmark = default or (target.part if target else "chest")
+    landmark = landmark if landmark in TOUCH or landmark in LOW else "chest"
+    side = target.side if target and target.side in ("L", "R", "B") else ""
+    if not hand:
+        crossed = landmark in ("shoulder", "elbow", "arm", "hand", "wrist")
+        hand = (other(side) if crossed else side) if side else "R"
+        if landmark in ("hip", "waist", "knee", "toe", "foot", "head_back", "leg") and not side:
+            hand = "B"
+    return hand, landmark, side
+
+
+LOW = {
+    "knee": ("B_hip 52, B_knee 34, B_ankle 6, torso 42, head_look -6", "A_shoulder elev 52 plane 86"
+             ", A_elbow 12"),
+    "leg": ("B_hip 40, B_knee 20, B_ankle 4, torso 30", "A_shoulder elev 35 plane 80, A_elbow 12"),
+    "toe": ("B_hip 96, B_knee 16, B_ankle 0, torso 78, head_look 20",
+            "A_shoulder elev 100 plane 88, A_elbow 3"),
+    "foot": ("B_hip 94, B_knee 30, B_ankle 8, torso 76, head_look 20",
+             "A_shoulder elev 95 plane 88, A_elbow 3"),
+    "heel": ("B_hip 90, B_knee 60, B_ankle 18, torso 70, head_look 10",
+             "A_shoulder elev 70 plane 80, A_elbow 3"),
+}  # fmt: skip
+"""Landmark below the waist → how the body bends, and the arm."""
+
+
+def _touch_low(f: Frame, s: State, hand: str, target: str, side: str) -> list[Step]:
+    body, arm = LOW[target]
+    dofs = angles(body) | angles(arm, hand)
+    down = Step(1.1, dofs, f"bends down to touch the {target}", steady=True)
+    for h in "LR" if hand == "B" else hand:
+        where = side if side in ("L", "R") else h
+        site = f"{where}_kneecap" if target == "knee" else f"{where}_toe_tip"
+        if target in ("knee", "toe", "foot"):
+            down.goals.append(
+                {"kind": "reach", "effector": f"{h}_hand", "target": site, "weight": 0.5}
+            )
+    down.hold = f.seconds or 0.7
+    rise = Step(1.1, {n: s.dofs.get(n, 0.0) for n in dofs}, "straightens up")
+    made = []
+    for _ in range(f.count(1, 6)):
+        made += [down, rise]
+    return made
+
+
+def touch_toes(f: Frame, s: State) -> list[Step]:
+    """Bends down with nearly straight legs until the hands reach the feet."""
+    return _touch_low(f, s, "B", "toe", "")
+
+
+def think(f: Frame, s: State) -> list[Step]:
+    """A hand at the chin, the other arm under the elbow."""
+    side = one_arm(f)
+    dofs = touch("chin", side) | angles("O_shoulder elev 25 plane 90 axial 75, O_elbow 88", side)
+    made = Step(0.9, dofs | {"head_look.flex": 8.0, "head_look.lat": 5.0}, "ponders, hand at chin")
+    back = release(s)
+    back.dofs |= {"head_look.flex": 0.0, "head_look.lat": 0.0}
+    return [made, Step(0.9, {"head_look.lat": -5.0}, "ponders", hold=f.seconds or 0.8), back]
+
+
+def _rub(f: Frame, s: State, landmark: str, text: str, beat: float, swing: float) -> list[Step]:
+    side = one_arm(f)
+    base = touch(landmark, side)
+    made = [Step(0.8, base, text)]
+    for n in range(f.count(3)):
+        wrist, elbow = f"{side}_wrist.flex", f"{side}_elbow.flex"
+        for sign in (1, -1):
+            made.append(
+                Step(beat, {wrist: base.get(wrist, 0.0) + sign * swing,
+                            elbow: base[elbow] - sign * swing / 3}, text)  # fmt: skip
+            )
+    return [*made, release(s, side)]
+
+
+def scratch(f: Frame, s: State) -> list[Step]:
+    """Fingers over the head, or the part that is named."""
+    part = next((x.part for x in f.limbs if x.prep != "with" and x.part in TOUCH), "head")
+    part = "head" if part in ("hand", "arm") else part
+    return _rub(f, s, part, f"scratches the {part.replace('_top', '')}", 0.2, 14)
+
+
+def wipe(f: Frame, s: State) -> list[Step]:
+    """The back of the hand along the forehead, or the part that is named."""
+    part = next((x.part for x in f.limbs if x.prep != "with" and x.part in TOUCH), "forehead")
+    side = one_arm(f)
+    part = "forehead" if part in ("hand", "arm") else part
+    made = [Step(0.8, touch(part, side), f"wipes the {part}")]
+    name = f"{side}_shoulder.plane"
+    base = made[0].dofs[name]
+    for _ in range(f.count(2)):
+        made.append(Step(0.35, {name: base - 28.0}, "wipes outwards"))
+        made.append(Step(0.35, {name: base}, "wipes back"))
+    return [*made, release(s, side)]
+
+
+def pat(f: Frame, s: State) -> list[Step]:
+    """Pats a part of the body, or the air beside the hip."""
+    part = next((x.part for x in f.limbs if x.prep != "with" and x.part in TOUCH), "")
+    if not part or part in ("hand", "arm", "wrist"):
+        side = one_arm(f)
+        made = [step(0.7, "reaches out to pat", "A_shoulder elev 40 plane 70 axial 10, A_elbow 45 "
+                     "pron 60, torso 10, head_look 12", side)]  # fmt: skip
+        for _ in range(f.count(3)):
+            made.append(step(0.2, "pats", "A_elbow 36, A_wrist 18", side))
+            made.append(step(0.2, "pats", "A_elbow 50, A_wrist -10", side))
+        back = release(s, side)
+        back.dofs |= {"torso.flex": 0.0, "head_look.flex": 0.0}
+        return [*made, back]
+    return _rub(f, s, part, f"pats the {part}", 0.2, 16)
+
+
+def drink(f: Frame, s: State) -> list[Step]:
+    """A cup from the hip to the mouth, a sip with the head back, and down."""
+    side = one_arm(f)
+    made = [
+        step(0.6, "lifts a cup", "A_shoulder elev 25 plane 75 axial 15, A_elbow 85", side),
+        Step(0.8, angles(TOUCH["cup"], side) | {"head_look.flex": -10.0}, "brings it to the mouth"),
+    ]
+    for _ in range(f.count(1, 4)):
+        sip = step(0.5, "drinks, head tilted back", "head_look -24", side, hold=f.seconds or 0.8)
+        sip.dofs[f"{side}_shoulder.elevation"] = 84.0
+        made += [sip, step(0.4, "lowers the head", "head_look -6", side)]
+    back = release(s, side, 0.9)
+    back.dofs["head_look.flex"] = 0.0
+    return [*made, back]
+
+
+def eat(f: Frame, s: State) -> list[Step]:
+    """Hand to mouth and back, a few bites."""
+    side = one_arm(f)
+    made = []
+    for n in range(f.count(3)):
+        made.append(step(0.5, "takes food", "A_shoulder elev 28 plane 75 axial 20, A_elbow 85 "
+                         "pron 20, head_look 10", side))  # fmt: skip
+        bite = Step(0.55, touch("mouth", side) | {"head_look.flex": 4.0}, "eats", hold=0.2)
+        made += [bite]
+    back = release(s, side)
+    back.dofs["head_look.flex"] = 0.0
+    return [*made, back]
+
+
+def phone(f: Frame, s: State) -> list[Step]:
+    """A hand at the ear, small nods while talking."""
+    side = one_arm(f)
+    lean = 7.0 if side == "L" else -7.0
+    made = [Step(0.9, touch("ear", side) | {"head_look.lat": lean}, "holds a phone to the ear")]
+    seconds = f.seconds or 3.0
+    for n in range(max(1, round(seconds / 1.0))):
+        made.append(Step(0.5, {"head_look.flex": 8.0, "head_look.rot": 8.0 * (-1) ** n}, "listens"))
+        made.append(Step(0.5, {"head_look.flex": 0.0}, "talks"))
+    back = release(s, side, 0.8)
+    back.dofs |= {"head_look.lat": 0.0, "head_look.rot": 0.0}
+    return [*made, back]
+
+
+def overhead_press(f: Frame, s: State) -> list[Step]:
+    """From the floor to the shoulders to overhead."""
+    made = []
+    if "clean" in f.text or "weightlift" in f.text or "barbell" in f.text:
+        low = pose("squat") | angles("B_shoulder elev 40 plane 85, B_elbow 3, head_look -20, torso 40")
+        made.append(Step(1.1, low, "grips the bar on the floor", hold=0.3, steady=True))
+    for _ in range(f.count(1 if made else 2, 6)):
+        made.append(step(0.7, "the weight at the shoulders",
+                         "B_hip 16, B_knee 24, B_ankle 8, torso 0, head_look 0, B_shoulder elev 50 "
+                         "plane 30 axial -35, B_elbow 140 pron 50, B_wrist -30", hold=0.3))  # fmt: skip
+        made.append(step(0.8, "presses it overhead", BODY["overhead"] + ", B_hip 9, B_knee 14, "
+                         "B_ankle 5, B_wrist 0, B_elbow 8 pron 0", hold=0.7))  # fmt: skip
+    return [*made, release(s, "LR", 1.0)]
+
+
+def spread(f: Frame, s: State) -> list[Step]:
+    """Arms out to the sides, kept there."""
+    side = arm_side(f, "B")
+    height = f.degrees if f.degrees is not None else (145.0 if "high" in f.flags else 90.0)
+    dofs = angles(f"A_shoulder elev {min(height, 175.0)} plane 0, A_elbow 3, A_collar "
+                  f"{8 if height <= 100 else 20}", side)  # fmt: skip
+    s.held |= set("LR" if side == "B" else side)
+    what = "both arms" if side == "B" else f"the {WORD[side]} arm"
+    return [Step(0.8, dofs, f"holds {what} out to the side", hold=f.seconds or 0.6)]
+
+
+def tpose(f: Frame, s: State) -> list[Step]:
+    """Arms level, body straight."""
+    s.held |= {"L", "R"}
+    return [step(0.9, "stands in T-pose", BODY["tpose"], hold=f.seconds or 1.5)]
+
+
+def reach(f: Frame, s: State) -> list[Step]:
+    """A hand goes out to where the text says, or to an object of the scene."""
+    side = arm_side(f)
+    where = f.direction("forward")
+    if any(limb.part in ("knee", "toe", "foot") and limb.side in "LRB" for limb in f.limbs):
+        return touch_(f, s)
+    if f.object("sky"):
+        where = "up"
+    if f.object("floor"):
+        where = "down"
+    if where in ("left", "right"):
+        return point(f, s)
+    told = {
+        "up": BODY["overhead"].replace("B_", "A_") + ", head_look -16, torso -4",
+        "down": "A_shoulder elev 55 plane 85, A_elbow 4, B_hip 60, B_knee 55, B_ankle 16, torso 45",
+        "out": POINTS["out"],
+        "side": POINTS["side"],
+        "back": POINTS["back"],
+        "across": POINTS["across"],
+    }.get({"overhead": "up"}.get(where, where), "A_shoulder elev 84 plane 86, A_elbow 6, torso 10")
+    dofs = angles(told, side)
+    made = Step(0.8, dofs, f"reaches {where}", hold=f.seconds or 0.7)
+    for name, entry in s.scene.items():
+        if "reach" in entry.affordances and any(name.split()[0] in w for _, w, _ in f.objects):
+            for h in "LR" if side == "B" else side:
+                made.goals.append({"kind": "reach", "effector": f"{h}_hand", "target": name})
+    back = Step(0.8, {n: s.dofs.get(n, 0.0) for n in dofs} | arms_down(*(side if side != "B" else "LR")), "draws the hand back", free=True)  # fmt: skip
+    return [made, back]
+
+
+def push(f: Frame, s: State) -> list[Step]:
+    """Both hands from the chest straight forward, the body behind them."""
+    ready = ("B_shoulder elev 28 plane 15 axial 15, B_elbow 122 pron 70, B_wrist -32, torso 6, "
+             "B_knee 26, B_hip 22, B_ankle 9")  # fmt: skip
+    out = ("B_shoulder elev 84 plane 90, B_elbow 6 pron 40, B_wrist -35, torso 20, B_knee 30, "
+           "B_hip 26, B_ankle 12")  # fmt: skip
+    made = []
+    for _ in range(f.count(1, 8)):
+        made += [step(0.6, "hands at the chest", ready), step(0.5, "pushes", out, hold=0.4)]
+    return [*made, _stand_back(s)]
+
+
+def _stand_back(s: State, dt: float = 0.8) -> Step:
+    from .common import rest_of
+
+    names = {"torso.flex", "torso.rot", "torso.lat", "head_look.flex", "head_look.rot"}
+    legs = {f"{side}_{j}" for side in "LR" for j in ("knee.flex", "hip.flex", "ankle.dorsi")}
+    back = rest_of(names) | {n: s.dofs.get(n, 0.0) for n in legs}
+    return Step(dt, arms_down() | back, "stands relaxed", free=True)
+
+
+def pull(f: Frame, s: State) -> list[Step]:
+    """The hands grip in front and come to the hips; a door is drawn with one hand."""
+    if f.setting("kind") == "door":
+        side = one_arm(f)
+        grip = "A_shoulder elev 48 plane 84, A_elbow 22"
+        near = "A_shoulder elev 30 plane -20 axial 20, A_elbow 95, torso rot {}"
+        turn = -14 if side == "R" else 14
+        near = near.format(turn)
+        order = [near, grip] if "close" in f.text or "shut" in f.text else [grip, near]
+        made = [step(0.7, "moves the door", part, side, hold=0.2) for part in order]
+        back = release(s, side)
+        back.dofs["torso.rot"] = 0.0
+        return [*made, back]
+    grip = "B_shoulder elev 66 plane 84, B_elbow 14, torso 16, B_knee 26, B_hip 22, B_ankle 9"
+    near = ("B_shoulder elev 32 plane -40 axial 15, B_elbow 108, torso -6, B_knee 38, B_hip 26, "
+            "B_ankle 14")  # fmt: skip
+    made = []
+    for _ in range(f.count(2, 8)):
+        made += [step(0.6, "grips in front", grip), step(0.7, "pulls", near, hold=0.15)]
+    return [*made, _stand_back(s)]
+
+
+def alternate(f: Frame, s: State) -> list[Step]:
+    """One arm after the other goes up and comes down."""
+    up = BODY["overhead"].replace("B_", "A_")
+    made = []
+    for n in range(f.count(2) * 2):
+        side = "RL"[n % 2]
+        text = f"raises the {WORD[side]} arm"
+        made.append(Step(0.6, angles(up, side) | arms_down(other(side)), text))
+    return [*made, release(s)]
+
+

@@ -1,0 +1,317 @@
+"""Postures: sitting, lying, kneeling, squatting, bending, and how to get up again."""
+
+from __future__ import annotations
+
+from ..poses import BODY
+from ..score import STANCE
+from .common import (
+    FEET,
+    WORD,
+    Frame,
+    State,
+    Step,
+    angles,
+
+    arms_down,
+
+
+    other,
+    rest_of,
+    shift,
+    step,
+)
+
+SEAT_HEIGHT = 0.44
+"""Metres; what is sat on when the scene has no seat."""
+
+
+def stand(f: Frame, s: State) -> list[Step]:
+    """Stands (or keeps whatever posture it has) for a while."""
+    if s.posture != "stand" and f.verb == "stand":
+        return stand_up(f, s)
+    return [Step(0.5, {}, "stands still" if s.posture == "stand" else "stays", hold=f.seconds or 1.2)]
+
+
+def hold(f: Frame, s: State) -> list[Step]:
+    """Keeps the pose as it is."""
+    return [Step(0.2, {}, "holds the pose", hold=f.seconds or 1.5)]
+
+
+def neutral(f: Frame, s: State) -> list[Step]:
+    """Back to relaxed standing."""
+    if s.posture != "stand":
+        return stand_up(f, s)
+    s.held.clear()
+    return [Step(0.8, rest_of(s.dofs), "stands relaxed", contacts=list(FEET))]
+
+
+def straighten(f: Frame, s: State) -> list[Step]:
+    """Up from any posture, upright."""
+    if s.posture not in ("stand", "squat"):
+        return stand_up(f, s)
+    s.posture = "stand"
+    dofs = {n: v for n, v in rest_of(s.dofs).items() if _trunk_or_leg(n)}
+    return [Step(0.8, dofs, "stands up straight", contacts=list(FEET), hold=0.3)]
+
+
+def _trunk_or_leg(name: str) -> bool:
+    joint = name.split(".")[0]
+    return joint in ("torso", "head_look") or joint[2:] in ("hip", "knee", "ankle", "foot")
+
+
+def sit(f: Frame, s: State) -> list[Step]:
+    """Down onto a seat behind: hips back over bent knees, then the trunk upright."""
+    if s.posture == "sit":
+        return [Step(0.4, {}, "sits", hold=f.seconds or 1.0)]
+    before: list[Step] = [] if s.posture == "stand" else stand_up(f, s)
+    name, seat = _seat(s)
+    made = before
+    turn, away = seat.get("turn", 0.0), seat.get("away", 0.0)
+    if away > 0.2 and not before:
+        from .locomotion import to_object
+
+        made = [*made, *to_object(s, name)]
+    elif abs(turn) > 30:
+        made = [*made, Step(1.0, {}, "turns around", gait={"kind": "turn", "turn_deg": turn})]
+    s.posture, s.seat = "sit", name
+    arms = "" if s.held else ", B_shoulder elev 62 plane 86, B_elbow 8"
+    contacts = [*FEET, {"part": "pelvis", "surface": name}]
+    lower = step(1.4, "bends and lowers onto the seat", "B_hip 112, B_knee 98, B_ankle 14, "
+                 f"torso 48, head_look -14{arms}", hold=0.2, steady=True, contacts=contacts)  # fmt: skip
+    arms = "" if s.held else ", B_shoulder elev 22 plane 80, B_elbow 42"
+    up = step(1.0, "sits upright", f"B_hip 92, B_knee 90, B_ankle 2, torso 0, head_look 0{arms}",
+              hold=f.seconds or 1.0, steady=True)  # fmt: skip
+    return [*made, lower, up]
+
+
+def _seat(s: State) -> tuple[str, dict[str, float]]:
+    """Name of the seat and how far and how turned it is; see `props.py`."""
+    for name, entry in s.scene.items():
+        if "sit" in entry.affordances:
+            from ..props import bearing
+
+            return name, bearing(entry, s.where)
+    return "chair", {}
+
+
+def sit_floor(f: Frame, s: State) -> list[Step]:
+    """Down to the floor by a squat, legs crossed."""
+    before = [] if s.posture == "stand" else stand_up(f, s)
+    s.posture = "sit_floor"
+    squat = step(1.1, "squats low", "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 "
+                 "plane 86", steady=True)  # fmt: skip
+    down = step(0.9, "sits back onto the floor", "B_hip 105 abd 18, B_knee 118, B_ankle 10, torso 30, "
+                "B_shoulder elev 35 plane 60", steady=True, contacts=[*FEET, "pelvis"])  # fmt: skip
+    cross = step(1.0, "sits with crossed legs", "B_hip 92 abd 38 rot -30, B_knee 125, B_ankle -10, "
+                 "torso 10, head_look 0, B_shoulder elev 22 plane 55 axial 15, B_elbow 55",
+                 hold=f.seconds or 1.5, steady=True)  # fmt: skip
+    return [*before, squat, down, cross]
+
+
+def stand_up(f: Frame, s: State) -> list[Step]:
+    """Up to standing from whatever posture."""
+    was, s.posture = s.posture, "stand"
+    s.held.clear()
+    s.seat = ""
+    home = Step(1.0, rest_of(s.dofs), "stands", steady=True, contacts=list(FEET))
+    home.root = {"pitch_deg": 0.0, "roll_deg": 0.0} if was in LOW else {}
+    arms = "B_shoulder elev 55 plane 86, B_elbow 15"
+    squat = step(0.9, "rises", f"B_hip 105 abd 0 rot 0, B_knee 112, B_ankle 30, torso 40, {arms}",
+                 steady=True, contacts=list(FEET))  # fmt: skip
+    match was:
+        case "stand":
+            return [Step(0.6, {n: v for n, v in rest_of(s.dofs).items() if _trunk_or_leg(n)}, "stands upright", contacts=list(FEET))]  # fmt: skip
+        case "sit":
+            lean = step(0.8, "leans forward", f"B_hip 108, B_knee 98, B_ankle 16, torso 46, head_look -14, {arms}", steady=True)  # fmt: skip
+            home.dt = 1.1
+            return [lean, home]
+        case "kneel" | "half_kneel":
+            foot = step(0.9, "puts one foot forward", "R_hip 95, R_knee 95, R_ankle 0, L_hip 0, L_knee 92, torso 12", steady=True)  # fmt: skip
+            foot.contacts = ["L_knee", "L_toes", "R_foot"]
+            return [*([foot] if was == "kneel" else []), home]
+        case "lie":
+            up = step(1.4, "sits up", "B_hip 95, B_knee 80, torso 30, B_shoulder elev 35 plane -30", steady=True)  # fmt: skip
+            up.root, up.contacts = {"pitch_deg": -10.0}, ["pelvis", *FEET]
+            squat.root = {"pitch_deg": 0.0}
+            return [up, squat, home]
+        case "sit_floor":
+            tuck = step(0.9, "draws the feet in", "B_hip 112 abd 12 rot 0, B_knee 130, B_ankle 12, torso 36, B_shoulder elev 30 plane 60", steady=True)  # fmt: skip
+            return [tuck, squat, home]
+        case "crawl" | "plank":
+            up = step(1.0, "kneels up", "B_hip 4, B_knee 95, torso 5, B_shoulder elev 20 plane 60", steady=True)  # fmt: skip
+            up.root, up.contacts = {"pitch_deg": 0.0}, ["L_knee", "R_knee", "L_toes", "R_toes"]
+            s.posture = "kneel"
+            return [up, *stand_up(f, s)]
+    return [home]
+
+
+LOW = ("lie", "crawl", "plank", "kneel")
+
+
+def squat(f: Frame, s: State) -> list[Step]:
+    """Down and up; `hold` or a following action may keep it low."""
+    made = []
+    arms = "" if s.held else ", B_shoulder elev 80 plane 88, B_elbow 8"
+    low = f"B_hip 95 abd 8, B_knee 110, B_ankle 30, torso 24, head_look -15{arms}"
+    rise = {n: STANCE.get(n, 0.0) for n in angles(low)}
+    if s.held:
+        rise = {n: v for n, v in rise.items() if _trunk_or_leg(n)}
+    for _ in range(f.count(1)):
+        made.append(step(1.1, "squats", low, hold=f.seconds or 0.25, steady=f.amount >= 1))
+        made.append(Step(1.0, rise, "stands up", free=f.times is None, steady=True))
+    return made
+
+
+def crouch(f: Frame, s: State) -> list[Step]:
+    """Low and round, kept."""
+    s.posture = "squat"
+    arms = "" if s.held else ", B_shoulder elev 32 plane 70 axial 20, B_elbow 80"
+    return [step(0.8, "crouches", f"B_hip 98, B_knee 104, B_ankle 29, torso 36, head_look -10{arms}",
+                 hold=f.seconds or 0.8, steady=f.amount >= 1)]  # fmt: skip
+
+
+def kneel(f: Frame, s: State) -> list[Step]:
+    """Onto one knee, or onto both when the text says so."""
+    limb = f.limb("knee", "leg")
+    both = f.verb != "propose" and (limb is None or limb.side == "B") and "one" not in f.text
+    down = limb.side if limb and limb.side in ("L", "R") else "R"
+    before = [] if s.posture == "stand" else stand_up(f, s)
+    s.posture = "kneel" if both else "half_kneel"
+    first = step(1.1, f"goes down on the {WORD[down]} knee", "O_hip 92, O_knee 92, O_ankle 2, A_hip 2, "
+                 "A_knee 92, A_ankle -10, A_foot 50, torso 8", down, steady=True)  # fmt: skip
+    first.contacts = [f"{other(down)}_foot", f"{down}_knee", f"{down}_toes"]
+    if not both:
+        first.hold = f.seconds or 1.2
+        return [*before, shift(other(down), 0.5), first]
+    second = step(0.9, "kneels", "B_hip 4, B_knee 94, B_ankle -10, B_foot 50, torso 2", steady=True,
+                  hold=f.seconds or 1.2)  # fmt: skip
+    second.contacts = ["L_knee", "R_knee", "L_toes", "R_toes"]
+    return [*before, shift(other(down), 0.5), first, second]
+
+
+def stride_pose(f: Frame, s: State, side: str, arms: str, text: str, stay: float) -> list[Step]:
+    """A long step with the front knee bent, and back."""
+    out = step(0.9, text, "A_hip 68, A_knee 80, A_ankle 12, O_hip -6, O_knee 30, O_ankle 18, torso 0, "
+               f"{arms}", side, hold=stay, steady=True)  # fmt: skip
+    out.contacts = [{"part": f"{side}_foot", "step": (0.55, 0.0)}, f"{other(side)}_toes"]
+    out.root = {"travel": (0.28, 0.0)}
+    back = Step(0.9, {n: s.dofs.get(n, 0.0) for n in out.dofs}, "steps back", steady=True)
+    back.contacts = [{"part": f"{side}_foot", "step": (-0.55, 0.0)}, f"{other(side)}_foot"]
+    back.root = {"travel": (-0.28, 0.0)}
+    return [shift(other(side), 0.5), out, shift(other(side), 0.4), back]
+
+
+def lunge(f: Frame, s: State) -> list[Step]:
+    """A long step forwards with both knees bent, and back; sides alternate."""
+    named = f.side("leg", "foot", "knee", default="")
+    made = []
+    for n in range(f.count(1, 6)):
+        side = named if named in ("L", "R") else "LR"[n % 2]
+        arms = "" if s.held else "B_shoulder elev 45 plane -44 axial 46, B_elbow 100"
+        made += stride_pose(f, s, side, arms or "torso 0", f"lunges with the {WORD[side]} leg",
+                            f.seconds or 0.3)  # fmt: skip
+    return made
+
+
+def lie(f: Frame, s: State) -> list[Step]:
+    """Down to the floor (or a bed) by sitting, then the back."""
+    before = [] if s.posture in ("stand", "sit_floor", "sit") else stand_up(f, s)
+    bed = next((n for n, e in s.scene.items() if "lie" in e.affordances), None)
+    was, s.posture = s.posture, "lie"
+    made = list(before)
+    surface = bed or "floor"
+    if bed:
+        if was != "sit":
+            made += sit(f, s)[-2:]
+            made[-2].contacts = [*FEET, {"part": "pelvis", "surface": bed}]
+            s.posture = "lie"
+    elif was == "stand" or before:
+        made += [
+            step(1.1, "squats low", "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 plane 86", steady=True),
+            step(0.9, "sits back onto the floor", "B_hip 105 abd 4, B_knee 112, B_ankle 8, torso 30, B_shoulder elev 30 plane -40 axial 20, B_elbow 20", steady=True, contacts=[*FEET, "pelvis"]),
+        ]  # fmt: skip
+    back = step(1.4, "leans back", "B_hip 70 abd 0 rot 0, B_knee 70, torso 20, head_look 14, B_shoulder elev 25 plane -20, B_elbow 25", steady=True)  # fmt: skip
+    back.root, back.contacts = {"pitch_deg": -45.0}, _on(surface, "pelvis") + ([] if bed else FEET)
+    flat = step(1.4, "lies on the back", "B_hip 4, B_knee 6, B_ankle -12, torso 0, head_look 0, B_shoulder elev 18 plane 0, B_elbow 14", hold=f.seconds or 1.5, steady=True)  # fmt: skip
+    flat.root, flat.contacts = {"pitch_deg": -90.0}, _on(surface, "pelvis", "back")
+    return [*made, back, flat]
+
+
+def _on(surface: str, *parts: str) -> list[dict[str, str]]:
+    return [{"part": p, "surface": surface} for p in parts]
+
+
+def bow(f: Frame, s: State) -> list[Step]:
+    """From the hips, head follows, and up."""
+    arms = "" if s.held else ", B_shoulder elev 12 plane 60, B_elbow 12"
+    made = []
+    for _ in range(f.count(1, 6)):
+        made.append(step(1.1, "bows", BODY["bow"] + arms, hold=f.seconds or 0.7))
+        made.append(Step(1.1, s.angles("L_hip", "R_hip", "L_knee", "R_knee", "L_ankle", "R_ankle") | {"torso.flex": 0.0, "head_look.flex": 0.0}, "straightens up"))  # fmt: skip
+    return made
+
+
+def bend(f: Frame, s: State) -> list[Step]:
+    """The trunk forwards (or to a side, or back), kept a moment."""
+    where = f.direction("forward")
+    if where in ("left", "right", "side"):
+        return side_bend(f, s)
+    if where == "back":
+        made = step(0.9, "bends back", "torso -28, head_look -20, B_hip -4, B_knee 22, B_ankle 10")
+    else:
+        angle = min(f.degrees or 90.0, 110.0) / 90.0
+        made = step(1.1, "bends forward", f"B_hip {60 * angle:.0f}, B_knee 16, B_ankle -4, "
+                    f"torso {46 * angle:.0f}, head_look 10, B_shoulder elev {30 * angle:.0f} plane 86")  # fmt: skip
+    made.hold = f.seconds or 0.5
+    back = Step(1.0, {n: s.dofs.get(n, STANCE.get(n, 0.0)) for n in made.dofs}, "straightens up", free=True)  # fmt: skip
+    return [made, back]
+
+
+def lean(f: Frame, s: State) -> list[Step]:
+    """A smaller, stiffer bend, any direction, both feet down."""
+    where = f.direction("forward" if not f.object("wall") else "side")
+    angle = min(f.degrees or 20.0, 32.0)
+    told = {
+        "left": f"torso lat {angle}",
+        "right": f"torso lat -{angle}",
+        "side": f"torso lat -{angle}",
+        "back": f"torso -{min(angle, 16)}, head_look -6",
+    }.get(where, f"torso {angle}, B_hip {9 + angle * 0.6:.0f}")
+    made = step(0.9, f"leans {where}", told, hold=f.seconds or 0.7)
+    back = Step(0.9, {n: s.dofs.get(n, STANCE.get(n, 0.0)) for n in made.dofs}, "stands upright", free=True)  # fmt: skip
+    return [made, back]
+
+
+def side_bend(f: Frame, s: State) -> list[Step]:
+    """The trunk to the side, the upper arm overhead."""
+    where = f.direction(among=("left", "right"))
+    order = [where] if where else ["left", "right"]
+    if {"left", "right"} <= set(f.directions) or "sidetoside" in f.flags:
+        order = ["left", "right"]
+    made = []
+    for _ in range(f.count(1, 6)):
+        for side in order:
+            arm, sign = ("R", 1) if side == "left" else ("L", -1)
+            told = f"torso lat {46 * sign}, head_look lat {10 * sign}, A_shoulder elev 160 plane 10, A_elbow 20, A_collar 22"  # fmt: skip
+            made.append(Step(1.0, angles(told, arm) | arms_down(other(arm)), f"bends to the {side}", hold=f.seconds or 0.4))  # fmt: skip
+    made.append(Step(0.9, arms_down() | {"torso.lat": 0.0, "head_look.lat": 0.0}, "stands upright"))
+    return made
+
+
+def twist(f: Frame, s: State) -> list[Step]:
+    """The trunk turns to the left and to the right, feet stay."""
+    where = f.direction(among=("left", "right"))
+    arms = "" if s.held else ", B_shoulder elev 40 plane 45 axial 20, B_elbow 80"
+    angle = min(f.degrees or 46.0, 58.0)
+    made = []
+    for _ in range(f.count(1 if where else 2, 10)):
+        for sign in (1,) if where == "left" else (-1,) if where == "right" else (1, -1):
+            made.append(step(0.7, "twists " + ("left" if sign > 0 else "right"), f"torso rot {angle * sign}, head_look rot {20 * sign}{arms}", hold=0.1))  # fmt: skip
+    made.append(Step(0.7, {"torso.rot": 0.0, "head_look.rot": 0.0} | ({} if s.held else arms_down()), "faces ahead"))  # fmt: skip
+    return made
+
+
+__all__ = [
+    "bend", "bow", "crouch", "hold", "kneel", "lean", "lie", "lunge", "neutral", "side_bend", "sit",
+    "sit_floor", "squat", "stand", "stand_up", "straighten", "stride_pose", "twist",
+]  # fmt: skip

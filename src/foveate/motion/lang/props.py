@@ -1,0 +1,129 @@
+"""Things in the scene: found in the one that was given, or put up because the text needs them.
+
+The one thing to know: a seat that no scene has is put behind the place where the character will
+stand, or some steps ahead when the text walks to it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..scene import Scene, SceneObject
+from .frames import Frame
+
+NEEDS = {"sit": "seat", "lie_bed": "bed", "stairs_up": "stairs", "stairs_down": "down", "stones": "stones"}
+AWAY = 2.2
+"""Metres to a thing that the text walks to."""
+
+
+def bearing(item: SceneObject, where: tuple[float, float, float]) -> dict[str, float]:
+    """Distance in metres to the front of a thing, and the turn (degrees to the left) to sit on it."""
+    yaw = math.radians(item.yaw_deg)
+    reach = item.size[0] / 2 + 0.2
+    x = item.position[0] + reach * math.cos(yaw) - where[0]
+    y = item.position[1] + reach * math.sin(yaw) - where[1]
+    turn = (item.yaw_deg - where[2] + 180.0) % 360.0 - 180.0
+    return {"away": math.hypot(x, y), "turn": turn}
+
+
+def seat_behind(where: tuple[float, float, float], name: str = "chair") -> SceneObject:
+    """A chair whose seat is right behind somebody who stands at (x, y, heading)."""
+    x, y = _ahead(where, -0.44)
+    return SceneObject(
+        name=name, size=(0.45, 0.5, 0.44), position=(x, y, 0.0), yaw_deg=where[2],
+        affordances=["sit"],
+    )  # fmt: skip
+
+
+def bed_behind(where: tuple[float, float, float]) -> SceneObject:
+    """A bed whose foot end is right behind somebody who stands at (x, y, heading)."""
+    x, y = _ahead(where, -1.27)
+    return SceneObject(
+        name="bed", size=(2.1, 1.0, 0.45), position=(x, y, 0.0), yaw_deg=where[2],
+        affordances=["sit", "lie"],
+    )  # fmt: skip
+
+
+def seat_ahead(where: tuple[float, float, float], name: str, bed: bool = False) -> SceneObject:
+    """A chair or bed some steps ahead that faces somebody who stands at (x, y, heading)."""
+    x, y = _ahead(where, AWAY)
+    size = (2.1, 1.0, 0.45) if bed else (0.45, 0.5, 0.44)
+    if bed:
+        x, y = _ahead(where, AWAY + 0.8)
+    return SceneObject(
+        name=name, size=size, position=(x, y, 0.0), yaw_deg=where[2] + 180.0,
+        affordances=["sit", "lie"] if bed else ["sit"],
+    )  # fmt: skip
+
+
+def stairs_ahead(where: tuple[float, float, float], count: int = 4) -> list[SceneObject]:
+    """Steps of 0.16 m that lead up, the last one a landing."""
+    found = []
+    for i in range(count):
+        last = i == count - 1
+        x, y = _ahead(where, 0.45 + 0.3 * i + (0.35 if last else 0.0))
+        found.append(
+            SceneObject(
+                name=f"step{i + 1}", size=(1.0 if last else 0.3, 1.2, 0.16 * (i + 1)),
+                position=(x, y, 0.0), yaw_deg=where[2], affordances=["step"],
+            )
+        )  # fmt: skip
+    return found
+
+
+def stairs_down(count: int = 3) -> list[SceneObject]:
+    """A landing under the start and steps of 0.16 m that lead down from it."""
+    top = SceneObject(
+        name="landing", size=(0.9, 1.2, 0.16 * count), position=(-0.2, 0, 0), affordances=["step"]
+    )
+    steps = [
+        SceneObject(
+            name=f"step{i}", size=(0.3, 1.2, 0.16 * (count - i)),
+            position=(0.25 + 0.3 * i - 0.15, 0, 0), affordances=["step"],
+        )
+        for i in range(1, count)
+    ]  # fmt: skip
+    return [top, *steps]
+
+
+def _ahead(where: tuple[float, float, float], by: float) -> tuple[float, float]:
+    yaw = math.radians(where[2])
+    return round(where[0] + by * math.cos(yaw), 4), round(where[1] + by * math.sin(yaw), 4)
+
+
+def place(frames: list[Frame], index: int, where: tuple[float, float, float], have: dict[str, Any],
+          given: Scene | None) -> list[SceneObject]:  # fmt: skip
+    """What must be put up before the action of `frames[index]` begins, seen from there.
+
+    Args:
+        frames: All of the text.
+        index: The action that is about to be made.
+        where: (x, y, heading) of the character.
+        have: Things that stand already, by name.
+        given: The scene that came with the text; nothing is put up beside it, except for a seat
+            when it has none.
+    """
+    frame = frames[index]
+    name = frame.sense.name if frame.sense else ""
+    affordances = {a for item in have.values() for a in item.affordances}
+    seat_word = next((w for k, w, _ in frame.objects if k == "seat"), "chair").replace(" ", "_")
+    bed = any(k == "bed" for k, _, _ in frame.objects)
+    if name in ("walk", "run", "jog") and "sit" not in affordances:
+        to = next(((k, w) for k, w, p in frame.objects if k in ("seat", "bed") and p), None)
+        if to:
+            return [seat_ahead(where, to[1], to[0] == "bed")]
+    if name == "sit" and "sit" not in affordances:
+        return [bed_behind(where) if bed else seat_behind(where, seat_word)]
+    if name == "lie" and bed and "lie" not in affordances:
+        return [bed_behind(where)]
+    if given is not None and given.objects:
+        return []
+    if name == "stairs_up" and "step" not in affordances:
+        one = any(k == "box" for k, _, _ in frame.objects)
+        return stairs_ahead(where, 1) if one else stairs_ahead(where)
+    if name == "stairs_down" and "step" not in affordances and where == (0.0, 0.0, 0.0):
+        return stairs_down()
+    if name == "stones" and "step" not in affordances and where == (0.0, 0.0, 0.0):
+        return list(Scene.named("stones").objects)
+    return []
