@@ -40,7 +40,9 @@ def realize(plan: KeyframePlan) -> KeyframePlan:
     """
     from ..pose import Pose
 
-    knots, _ = _expanded(plan)
+    from .layers import without_layers
+
+    knots, _ = _expanded(without_layers(plan)[0])
     solved = {knot.key: Pose.from_qpos(knot.qpos) for knot in knots if knot.key}
     made = plan.model_copy(deep=True)
     for key in made.keys:
@@ -101,15 +103,19 @@ def _full(
 ) -> MotionClip:
     from ..scene import Scene
     from .frames import Filler
+    from .layers import lay_over, without_layers
     from .style import Style
     from .support import with_shifts
     from .timing import retime
 
     style = Style.of(plan)
-    knots, solver = _expanded(looped(plan))
+    main, layers = without_layers(looped(plan))
+    knots, solver = _expanded(main)
     knots = with_shifts(knots, solver)
     notes = retime(knots, fps, style)
     filler = Filler(knots, solver, plan.scene or Scene(), fps, style, overlap)
+    if layers:
+        lay_over(filler.reference, layers, main.keys, knots, fps)
     qpos = filler.run(progress)
     keys = tuple((round(knot.t * fps), knot.key) for knot in knots if knot.key)
     return MotionClip(
@@ -126,7 +132,9 @@ def _full(
 
 def _linear(plan: KeyframePlan, fps: float) -> MotionClip:
     """The paper's filling: positions on lines, rotations on arcs between keys."""
-    made = realize(plan)
+    from .layers import without_layers
+
+    made = realize(without_layers(plan)[0])
     count = round(plan.duration * fps) + 1
     rows, keys = [], made.keys
     near = keys[0].pose.to_qpos()
