@@ -161,6 +161,10 @@ def planted(kind: str, at: int) -> tuple[torch.Tensor, torch.Tensor, tuple[int, 
         q[0, 0, 256:384] += mark[0]
         k[0, 0, 128 + at] += mark[0]
         return q, k, (2, 1)
+    if kind == "block":  # all queries of block 2 look at all keys of block 3
+        q[0, 0, 256:384] += mark[0]
+        k[0, 0, 384:512] += mark[0]
+        return q, k, (2, 3)
     # each query of block 2 looks at its own key, `at` tokens into block 0 and on into block 1
     q[0, 0, 256:384] += mark
     k[0, 0, at : at + 128] += mark
@@ -168,7 +172,7 @@ def planted(kind: str, at: int) -> tuple[torch.Tensor, torch.Tensor, tuple[int, 
 
 
 @pytest.mark.parametrize("stride", [4, 8, 16])
-@pytest.mark.parametrize("kind", ["vertical", "slash"])
+@pytest.mark.parametrize("kind", ["vertical", "slash", "block"])
 def test_lines_at_any_offset_are_found(kind, stride):
     for at in (0, 1, 5, 11, 30, 37, 90, 101):
         q, k, (row, column) = planted(kind, at)

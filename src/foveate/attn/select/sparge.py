@@ -14,7 +14,8 @@ always visited, so each query sees itself.
 
 Knobs: `threshold` (mass; the quality knob), or `keep` (a number or share of blocks: a fixed cost);
 `similarity`; `rule`; `order` for video and images; `skip`, the second filter, inside the kernel.
-The map costs one product of pooled tensors, 1/(bq · bk) of Q·Kᵀ.
+The map costs one product of pooled tensors, 1/(bq · bk) of Q·Kᵀ. Tokens that a
+mask hides take part in it; `attention_varlen` leaves padding out.
 Paper: SpargeAttn (arXiv 2502.18137), sections 3.2 to 3.4 and 3.7.
 """
 
