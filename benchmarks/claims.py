@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.readme import fill
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "claims.md"
+ABLATIONS = Path(__file__).parent / "results" / "ablations.json"
 
 TITLES = {
     "smoothing": "1. Smoothing",

@@ -200,6 +200,8 @@ def picture(record: dict[str, Any], path: Path) -> None:
             factor = 1 if value == "perplexity" else 100
             style = {"color": "0.55", "lw": 3, "zorder": 1} if number == 0 else {"lw": 1.5}
             axes.plot(lengths, [v * factor for v in values], "o-", label=way, **style)
+        if value != "perplexity":
+            axes.set_ylim(min(90, axes.get_ylim()[0] // 10 * 10), 101)
         axes.set_title(titles[value], loc="left")
         axes.set_xscale("log", base=2)
         axes.set_xticks(record["lengths"], [f"{n:,}" for n in record["lengths"]])

@@ -26,18 +26,18 @@ def curves(
     lengths = sorted({length for points in series.values() for length, _ in points})
     values = [value * factor for points in series.values() for _, value in points]
     left, right, top, bottom, height = 42, 118, 26, 36, 240
-    low, high, step = _scale(values)
-    if percent:
-        low, high = max(low, 0.0), min(high, 100.0)
+    if percent:  # whole tens, so that a difference of one percent looks like one
+        low, high = min(90, min(values) // 10 * 10), 100.0
+        step = 10 if high - low <= 60 else 20
+    else:
+        low, high, step = _scale(values)
 
     def x(length: int) -> float:
         room = WIDTH - left - right
         return left + room * (lengths.index(length) / max(1, len(lengths) - 1))
 
     def y(value: float) -> float:
-        return (
-            height - bottom - (value * factor - low) / (high - low or 1) * (height - top - bottom)
-        )
+        return height - bottom - (value * factor - low) / (high - low) * (height - top - bottom)
 
     parts = [_text(4, 12, title, "axis", "start")]
     for tick in _ticks(low, high, step):
