@@ -8,22 +8,13 @@
 #include "exp2.h"
 #include "fp4_scale.h"
 #include "products.h"
-#include "sight.h"
+#include "visits.h"
 #include "write_p.h"
 #ifdef FOVEATE_BYTES
 #include "bytes_avx512.h"
 #endif
 
 namespace foveate::FOVEATE_TARGET {
-
-constexpr int kAlign = 32;   // visits begin and end at multiples of this: whole micro-kernels, chains and FP4 groups
-static_assert(kAlign % kChunk == 0);
-
-// Part of one tile that an item visits.
-struct Visit {
-  int tile, k0, k1;
-  bool holes;        // some keys between k0 and k1 are not visited by the layout
-};
 
 struct Scratch {
   Group groups[2];
@@ -36,9 +27,7 @@ struct Scratch {
   alignas(64) float o[(kMaxRows + R) * (256 + W)];
   Sight sight[kMaxRows];
   Horizon horizon[kMaxRows / R];
-  Array<Visit> visits;
-  int visit_count = 0;
-  alignas(64) float listed[kMaxTile];                       // of a visit with holes: 0, or −inf for keys not visited
+  Visits visits;
   int64_t looked = 0, left_out = 0;                         // of the second filter
   const int32_t *blocks = nullptr, *blocks_end = nullptr;   // the layout's list for this item
 };
@@ -113,59 +102,13 @@ class Attention {
 
   // Sights of all rows and of each group of rows, and the tiles that at least one row can see.
   void list_visits(const Item& it, int64_t block, Scratch& s) const {
-    s.visits.resize((size_t)((kv_.L + tile_ - 1) / tile_));
-    s.visit_count = 0;
     Horizon all;
     for (int row = 0; row < it.rows; row += R) {
       Horizon& g = s.horizon[row / R] = Horizon();
       for (int r = row; r < least(row + R, it.rows); ++r) g.add(s.sight[r] = sight(it, it.row0 + r));
       all.add(g);
     }
-    if (!c_.layout.counts) {
-      visit(0, all.sink_max, all, false, s);
-      visit(all.lo_min, all.hi_max, all, false, s);
-      return;
-    }
-    const Layout& y = c_.layout;
-    const int64_t B = y.per_batch ? it.b : 0, H = y.per_head ? head_of(it, it.row0) : 0;
-    const int64_t at = (B * (y.per_head ? c_.q.H : 1) + H) * y.nQ + block;
-    s.blocks = y.indices + at * y.nK;
-    s.blocks_end = s.blocks + y.counts[at];
-    for (const int32_t* i = s.blocks; i < s.blocks_end; ++i) visit(*i * y.bk, (*i + 1) * y.bk, all, true, s);
-  }
-
-  // Which keys of a visit with holes the layout asks for. Lists are ascending.
-  void list_keys(const Visit& v, Scratch& s) const {
-    const int64_t t0 = (int64_t)v.tile * tile_, bk = c_.layout.bk;
-    for (int c = v.k0; c < v.k1; ++c) s.listed[c] = kNone;
-    const int32_t *lo = s.blocks, *hi = s.blocks_end;
-    while (lo < hi) {   // the first block that ends behind the visit's first key
-      const int32_t* mid = lo + (hi - lo) / 2;
-      if ((*mid + 1) * bk <= t0 + v.k0) lo = mid + 1; else hi = mid;
-    }
-    for (; lo < s.blocks_end && *lo * bk < t0 + v.k1; ++lo)
-      for (int64_t c = most<int64_t>(*lo * bk - t0, v.k0), end = least<int64_t>((*lo + 1) * bk - t0, v.k1); c < end; ++c)
-        s.listed[c] = 0.f;
-  }
-
-  // Adds keys [from, to) to the list of visits; calls come in ascending order.
-  void visit(int64_t from, int64_t to, const Horizon& all, bool blocks, Scratch& s) const {
-    to = least(to, kv_.L);
-    for (int64_t t = from / tile_; t * tile_ < to; ++t) {
-      const int64_t t0 = t * tile_;
-      if (!all.any(t0, t0 + tile_)) continue;
-      const int64_t x0 = most(from, t0) - t0, x1 = least(to, t0 + tile_) - t0;
-      const int k0 = (int)(x0 / kAlign * kAlign), k1 = (int)least<int64_t>(round_up(x1, kAlign), tile_);
-      // a block that does not begin or end at an aligned key leaves keys that nobody asked for
-      const bool holes = blocks && (k0 != x0 || (k1 != x1 && t0 + x1 < kv_.L));
-      if (s.visit_count && s.visits[s.visit_count - 1].tile == t) {
-        Visit& v = s.visits[s.visit_count - 1];
-        v.holes |= holes || (blocks && k0 > v.k1);
-        v.k1 = most(v.k1, k1);
-      } else {
-        s.visits[s.visit_count++] = {(int)t, k0, k1, holes};
-      }
-    }
+    s.visits.list(c_.layout, it.b, head_of(it, it.row0), c_.q.H, block, kv_.L, tile_, all);
   }
 
   // Asks for one of `parts` of a tile that comes next: a layout jumps, and the processor cannot guess where to.
@@ -224,17 +167,17 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
   const bool few = it.rows <= 2 * R;
   const float* threshold = c_.filter.threshold ? c_.filter.threshold + (folded_ ? 0 : it.qh % q_.H) : nullptr;
   const Element* q_item = (const Element*)q_.codes + (it.qh * (q_.Lp / R) + it.row0 / R) * q_.Dp * R;
-  for (int n = 0; n < s.visit_count; ++n) {
+  for (int n = 0; n < s.visits.count; ++n) {
     const Visit& v = s.visits[n];
     const int64_t kv_tile = it.kv_head * kv_.capacity + v.tile;
     const Element* k = (const Element*)(kv_.k + kv_tile * kv_.k_tile_bytes());
     const float* k_scale = kv_.k_scale ? kv_.k_scale + (k_row_scale_ ? kv_tile : kv_tile * tile_) : nullptr;
     if (fmt_.smooth_q) query_mean_term(it, v, s);
-    if (v.holes) list_keys(v, s);
+    if (v.holes) s.visits.list_keys(v);
     const int64_t t0 = (int64_t)v.tile * tile_;
     for (int row = 0; row < it.rows; row += R) {
       const int rows = least(R, it.rows - row);
-      if (!few && n + 1 < s.visit_count) ask_for(it, s.visits[n + 1].tile, row / R, it.rows / R);
+      if (!few && n + 1 < s.visits.count) ask_for(it, s.visits[n + 1].tile, row / R, it.rows / R);
       const Horizon& sees = s.horizon[row / R];
       if (!sees.any(t0 + v.k0, t0 + v.k1)) continue;
       Group& g = s.groups[flip];

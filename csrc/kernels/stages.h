@@ -51,7 +51,7 @@ inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, 
     for (int c = (int)most<int64_t>(hi, g.k0); c < g.k1; ++c) x[c] = kNone;
     for (int c = (int)most<int64_t>(sink, g.k0), end = (int)least<int64_t>(lo, g.k1); c < end; ++c) x[c] = kNone;
     if (!v.holes) continue;
-    for (int c = g.k0; c < g.k1; c += W) store(x + c, add(load(x + c), load(s.listed + c)));
+    for (int c = g.k0; c < g.k1; c += W) store(x + c, add(load(x + c), load(s.visits.listed + c)));
   }
   g.is_float = true;
   for (int r = 0; r < R; ++r) {
