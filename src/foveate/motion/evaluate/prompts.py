@@ -42,12 +42,6 @@ def prompt(
     return Prompt(name, category, text, rules, scene, style)
 
 
-R_HIGH = above("R_wrist", "R_shoulder")
-L_HIGH = above("L_wrist", "L_shoulder")
-SEATED = lowered(0.25) & grounded("L") & grounded("R")
-CROUCH = bent("B_knee.flex", 60)
-
-
 def prompts(category: str | None = None) -> tuple[Prompt, ...]:
     """All prompts, or those of one category.
 
