@@ -39,7 +39,6 @@ def realize(plan: KeyframePlan) -> KeyframePlan:
         ValueError: A key names something that is not there, or asks for what the body cannot do.
     """
     from ..pose import Pose
-
     from .layers import without_layers
 
     knots, _ = _expanded(without_layers(plan)[0])

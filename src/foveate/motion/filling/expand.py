@@ -18,12 +18,12 @@ from ..plan import Contact, Gait, Keyframe, KeyframePlan
 from ..pose import Pose, apply_dofs
 from ..rotations import Array
 from ..scene import Scene
-from .goals import Points, add_goals, gaze_dofs
+from .goals import EFFECTOR_SITE, Points, add_goals, gaze_dofs
 from .knots import FEET, FOOT_FAMILY, SOFT, Knot, Place, into_polygon, support_points
 from .solver import Frame, Solver, Wishes, within_limits
 from .style import Style
 
-REACH = 0.985  # share of the leg's length beyond which a foot must step
+REACH = 1.01  # share of the leg's length beyond which a foot must step
 ROUNDS = 3  # goals that move with the body are aimed at again this often
 
 
@@ -204,7 +204,8 @@ class Expander:
         hip = fk([*self.home, height], quat, hinges_to_quats(hinges), self.body)[0][
             JOINT[f"{side}_hip"]
         ]
-        return bool(np.linalg.norm(hip - place.ankle(self.body)[0]) <= REACH * self.body.leg_length)
+        far = np.linalg.norm(hip - place.ankle(self.body)[0])
+        return bool(far <= REACH * self.body.leg_length)
 
     def _approach(self, key: Keyframe) -> list[Gait]:
         """Steps that must come first: to a far seat, or because the root travels too far."""
@@ -328,14 +329,21 @@ class Expander:
                 add_goals(wishes, key.goals, points)
                 solved = self.solver.solve(solved, wishes, 40 if not key.goals else 20)
         contacts = self._touching(solved, contacts)
-        keep = {
+        sites = {
             name: frame.position
             for name, frame in wishes.sites.items()
-            if frame.position_cost >= 10
+            if frame.position_cost >= 10 and self._fixed(name, key)
         }
-        moving = {g.effector for g in key.goals if isinstance(g.target, str)}
-        sites = {n: p for n, p in keep.items() if not _on_body(n, key, moving)}
         return Knot(0.0, solved, contacts, centre, sites=sites, wishes=wishes)
+
+    def _fixed(self, site: str, key: Keyframe) -> bool:
+        """Whether the wish for a site is a place in the world, and not one on the body."""
+        for goal in key.goals:
+            if goal.kind == "reach" and EFFECTOR_SITE[goal.effector or ""] == site:
+                target = goal.target
+                moves = ("ahead", "floor")
+                return not isinstance(target, str) or target not in (*self.body.sites, *moves)
+        return False
 
     def _centre(self, key: Keyframe, contacts: dict[str, Place], qpos: Array) -> Array:
         """Where the weight should be."""
@@ -412,22 +420,6 @@ class Expander:
             middle = np.mean(list(points.values()), axis=0)
             found[part] = replace(place, position=middle, points=points)
         return found
-
-
-def _on_body(site: str, key: Keyframe, moving: set[str | None]) -> bool:
-    """Whether the wish for a site follows the body, so that its place in the world means nothing."""
-    from .goals import EFFECTOR_SITE
-
-    for goal in key.goals:
-        if goal.kind == "reach" and EFFECTOR_SITE[goal.effector or ""] == site:
-            return isinstance(goal.target, str) and not _of_scene(goal.target)
-    return True
-
-
-def _of_scene(target: str) -> bool:
-    from ..body import BODY
-
-    return target not in BODY.sites and target not in ("ahead", "floor")
 
 
 def turn2(yaw: float) -> Array:

@@ -75,6 +75,9 @@ class Filler:
         self.at = np.arange(self.count) / fps
         self.segments = self._segments()
         self.reference = self._reference()
+        places, turns = fk_qpos(self.reference, self.body)
+        ankles = [JOINT["L_ankle"], JOINT["R_ankle"]]
+        self.ankles, self.turns = places[:, ankles], turns[:, ankles]
         self.com = self._com()
 
     # ---- plans over the whole motion
@@ -229,7 +232,7 @@ class Filler:
         if walking and not b.flight:
             wishes.posture_cost = legs
         for side in "LR":
-            self._foot(wishes, segment, side, u, s)
+            self._foot(wishes, segment, side, frame, u, s)
         for part, place in segment.held.items():
             if part not in FOOT_FAMILY and part not in SOFT:
                 for site, point in place.points.items():
@@ -240,9 +243,17 @@ class Filler:
                 wishes.sites[site] = Frame((1 - s) * point + s * other, None, 10.0)
         return wishes
 
-    def _foot(self, wishes: Wishes, segment: Segment, side: str, u: float, s: float) -> None:
+    def _foot(
+        self, wishes: Wishes, segment: Segment, side: str, frame: int, u: float, s: float
+    ) -> None:
         pa, pb = segment.a.feet().get(side), segment.b.feet().get(side)
+        if pb is not None and u == 1.0:
+            wishes.bodies[f"{side}_ankle"] = Frame(*pb.ankle(self.body))
+            return
         if pa is None or pb is None or segment.b.flight:
+            # free: near where the interpolated posture has it, so that it arrives where it must
+            place, turn = self.ankles[frame, "LR".index(side)], self.turns[frame, "LR".index(side)]
+            wishes.bodies[f"{side}_ankle"] = Frame(place, turn, 5.0, 1.0)
             return
         pitch = (1 - s) * pa.pitch + s * pb.pitch
         if pa.same_as(pb):
@@ -266,8 +277,8 @@ class Filler:
 
     def _clear(self, segment: Segment, frame: int, wishes: Wishes, solved: Array) -> Array:
         """Lift a free foot that would pass through the ground, and solve again."""
-        free = [s for s in "LR" if f"{s}_ankle" not in wishes.bodies]
-        if not free:
+        free = [s for s in "LR" if wishes.bodies[f"{s}_ankle"].position_cost < 10]
+        if not free or segment.b.flight:
             return solved
         places, turns = fk_qpos(solved, self.body)
         u = (frame - segment.first) / (segment.last - segment.first)
@@ -283,7 +294,7 @@ class Filler:
             below = self.scene.height(points[:, :2]) - points[:, 2]
             below = below[below < 0.4]  # a foot beside a block is not under it
             clearance = 0.01 * min(1.0, 8 * u * (1 - u))
-            if len(below) and below.max() + clearance > 1e-3 and not segment.b.flight:
+            if len(below) and below.max() + clearance > 1e-3:
                 ankle = JOINT[f"{side}_ankle"]
                 target = places[ankle] + np.array([0, 0, below.max() + clearance])
                 wishes.bodies[f"{side}_ankle"] = Frame(target, None, 12.0)

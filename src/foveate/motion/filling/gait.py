@@ -7,7 +7,7 @@ the weight is planned later over the whole motion. Running has no double support
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,7 +202,7 @@ def _onto(expander: Expander, gait: Gait) -> list[tuple[str, Place]]:
         centre = np.array(item.position[:2])
         narrow = min(item.size[:2]) < 0.4
         across = np.array([-np.sin(yaw), np.cos(yaw)]) * (0.085 if side == "L" else -0.085)
-        place = expander.ground(centre + (0 if narrow else across) - _back(yaw, 0.035), yaw)
+        place = expander.ground(centre + (0 if narrow else across) - _back(yaw, 0.07), yaw)
         _check_reach(expander, found, place, item.name)
         found.append((side, place))
         side = "R" if side == "L" else "L"
@@ -211,9 +211,9 @@ def _onto(expander: Expander, gait: Gait) -> list[tuple[str, Place]]:
             across = np.array([-np.sin(yaw), np.cos(yaw)]) * (half if side == "L" else -half)
             if narrow:  # make room for the second foot
                 first_side, first = found[-1]
-                moved = centre - across - _back(yaw, 0.035)
+                moved = centre - across - _back(yaw, 0.07)
                 found[-1] = (first_side, expander.ground(moved, first.yaw))
-            found.append((side, expander.ground(centre + across - _back(yaw, 0.035), yaw)))
+            found.append((side, expander.ground(centre + across - _back(yaw, 0.07), yaw)))
     expander.home = np.array(objects[-1].position[:2], float)
     return found
 
@@ -246,10 +246,12 @@ class _Walk:
         self.upper = hinges
         self.rng = np.random.default_rng(expander.plan.seed + 29)
         self.swings = arms_free(hinges, expander.neutral)
+        self.apart = 0.0  # distance between the feet of the longest step
 
     def through(self, holds: list[tuple[str, Place]]) -> None:
         e, steps = self.e, self.steps
         contacts = self._standing()
+        self.apart = self._longest(contacts, holds)
         for index, (side, place) in enumerate(holds):
             other = "R" if side == "L" else "L"
             last = index == len(holds) - 1
@@ -261,6 +263,8 @@ class _Walk:
             double = FIRST_SHIFT / e.style.tempo if first else steps.double * rhythm
             if other not in {FOOT_FAMILY[p] for p in contacts}:
                 break  # the foot to stand on is not there; the settling key puts it down
+            if not first:
+                contacts = self._heel_off(contacts, side)
             before = self._knot(contacts, side, other, 0.7 if not first else 0.8, 0.0)
             before.span, before.exact, before.through = double, True, not first
             e.knots.append(before)
@@ -281,6 +285,30 @@ class _Walk:
         rest.span, rest.exact = LAST_SHIFT / e.style.tempo, True
         e.knots.append(rest)
 
+    @staticmethod
+    def _longest(contacts: dict[str, Place], holds: list[tuple[str, Place]]) -> float:
+        feet = {FOOT_FAMILY[p]: c.position[:2] for p, c in contacts.items()}
+        longest = 0.0
+        for side, place in holds:
+            feet[side] = place.position[:2]
+            if len(feet) == 2:
+                longest = max(longest, float(np.linalg.norm(feet["L"] - feet["R"])))
+        return longest
+
+    def _heel_off(self, contacts: dict[str, Place], side: str) -> dict[str, Place]:
+        """The trailing foot rolls onto its toes before it leaves, more the longer the step."""
+        feet = {FOOT_FAMILY[p]: p for p in contacts}
+        if len(feet) < 2 or self.steps.heel:
+            return contacts
+        place, front = contacts[feet[side]], contacts[feet["R" if side == "L" else "L"]]
+        behind = float((front.position - place.position)[:2] @ place.forward())
+        rise = float(front.position[2] - place.position[2])
+        pitch = float(np.clip(1.1 * (behind - 0.2) + 1.5 * rise, 0.0, 0.6))
+        if pitch < 0.05:
+            return contacts
+        found = {p: c for p, c in contacts.items() if FOOT_FAMILY[p] != side}
+        return found | {f"{side}_toes": replace(place, pitch=pitch)}
+
     def _clearance(self, place: Place, climb: float) -> float:
         e, steps = self.e, self.steps
         start = e.knots[-1].feet()
@@ -293,7 +321,7 @@ class _Walk:
             highest = float(e.scene.height(line).max())
             base = max(place.position[2], e.feet[side[0]].position[2])
             lift = max(lift, highest - base + 0.05)
-        e.feet |= {s: p for s, p in e.knots[-1].feet().items()}
+        e.feet |= start
         return float(lift)
 
     def _standing(self) -> dict[str, Place]:
@@ -306,8 +334,6 @@ class _Walk:
         return {f"{side}_{named}": self._rolled(place) for side, place in feet.items()}
 
     def _rolled(self, place: Place) -> Place:
-        from dataclasses import replace
-
         return replace(place, pitch=0.55 * self.steps.heel)
 
     def _root(self, contacts: dict[str, Place], toward: str, share: float) -> tuple[Array, float]:
@@ -322,19 +348,19 @@ class _Walk:
         return (1 - share) * a.position[:2] + share * b.position[:2], low + 0.45 * (high - low)
 
     def _height(self, contacts: dict[str, Place], ground: float) -> float:
-        """Pelvis height: standing, less what the longest stride needs."""
+        """Pelvis height: standing, less what the legs need to reach both footholds."""
         e, steps = self.e, self.steps
         body = e.body
-        tall = e.stance.root_pos[2] - steps.crouch
-        tall += steps.heel * 0.07 * body.scale
+        tall = e.stance.root_pos[2] - steps.crouch + steps.heel * 0.07 * body.scale
         places = [c.position for c in contacts.values()]
+        apart = self.apart
         if len(places) == 2:
-            apart = float(np.linalg.norm(places[0][:2] - places[1][:2]))
-            reach = 0.975 * body.leg_length
-            gap = max(apart / 2 * 1.1 - 0.02, 0.0)
-            hip = np.sqrt(max(reach**2 - gap**2, 0.1)) + body.ankle_height + 0.03 * body.scale
-            tall = min(tall, hip + steps.heel * 0.07)
-        return ground + tall
+            apart = max(apart, float(np.linalg.norm(places[0][:2] - places[1][:2])))
+        # the leading leg reaches half a step ahead; the trailing one further, but on its toes
+        reach = 0.965 * body.leg_length
+        gap = max(0.52 * apart - 0.01, 0.0)
+        hip = np.sqrt(max(reach**2 - gap**2, 0.1)) + body.ankle_height + 0.03 * body.scale
+        return ground + min(tall, float(hip) + steps.heel * 0.07)
 
     def _posture(self, front: str, amount: float) -> Array:
         """Arms against legs, trunk leaning; `front` is the leg ahead."""

@@ -13,13 +13,20 @@ import mink
 import numpy as np
 from qpsolvers.exceptions import QPError
 
-from ..body import DOF_HIGH, DOF_LOW, BodyShape, body_of
+from .. import rotations as rot
+from ..body import DOF, DOF_HIGH, DOF_LOW, BodyShape, body_of
 from ..mjcf import model_of
 from ..rotations import IDENTITY, Array
 
 DT = 0.05
 DAMPING = 1e-3
 POSTURE = 0.3
+STEP = 0.35  # radians: the linear model of one iteration holds no further
+SOFT_KNEE = np.radians(5.0)
+LOW = DOF_LOW + 1e-6
+for _name in ("L_knee.flex", "R_knee.flex"):
+    # a straight leg cannot be shortened to first order, so a solver that reaches it stays there
+    LOW[DOF[_name]] = SOFT_KNEE
 
 
 @dataclass
@@ -61,6 +68,27 @@ class Wishes:
     com_cost: tuple[float, float, float] = (4.0, 4.0, 0.0)
 
 
+class RootTask(mink.Task):
+    """Keeps the pelvis near a place and a turn, with weights along the axes of the world.
+
+    (mink's own posture task leaves the floating base out, and its frame task weighs along the axes
+    of the body, which tilt.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(cost=np.zeros(6))
+        self.place, self.quat = np.zeros(3), IDENTITY
+
+    def compute_error(self, configuration: mink.Configuration) -> Array:
+        """Place minus target, and the turn from target to now, `[6]`."""
+        turn = rot.log(rot.multiply(rot.inverse(self.quat), configuration.q[3:7]))
+        return np.concatenate([configuration.q[:3] - self.place, turn])
+
+    def compute_jacobian(self, configuration: mink.Configuration) -> Array:
+        """The first six coordinates of velocity are these already, `[6, nv]`."""
+        return np.eye(6, configuration.model.nv)
+
+
 class Solver:
     """Solves wishes for one body shape; keeps its tasks between calls."""
 
@@ -70,6 +98,7 @@ class Solver:
         self.configuration = mink.Configuration(self.model)
         self.limits = [mink.ConfigurationLimit(self.model)]
         self.posture = mink.PostureTask(self.model, cost=1.0)
+        self.root = RootTask()
         self.centre = mink.ComTask(cost=1.0)
         self._frames: dict[tuple[str, str], mink.FrameTask] = {}
 
@@ -91,9 +120,9 @@ class Solver:
                 )
             except (mink.NoSolutionFound, QPError):
                 break  # keep the best so far; callers measure what is left
-            # far from the wishes a full step overshoots: turn no hinge more than 0.6 rad at once
+            # far from the wishes a full step overshoots
             largest = np.abs(velocity[3:] * DT).max()
-            scale = min(1.0, 0.6 / max(largest, 1e-9))
+            scale = min(1.0, STEP / max(largest, 1e-9))
             qpos = within_limits(self.configuration.integrate(velocity * scale, DT))
             if largest < 1e-4 and np.abs(velocity[:3] * DT).max() < 1e-4:
                 break
@@ -106,10 +135,12 @@ class Solver:
 
     def _tasks(self, wishes: Wishes) -> list[mink.Task]:
         cost = np.empty(self.model.nv)
-        cost[:6], cost[6:] = wishes.root_cost, wishes.posture_cost
+        cost[:6], cost[6:] = 0.0, wishes.posture_cost
         self.posture.set_cost(cost)
         self.posture.set_target(np.asarray(wishes.qpos, float))
-        tasks: list[mink.Task] = [self.posture]
+        self.root.cost[:] = wishes.root_cost
+        self.root.place, self.root.quat = wishes.qpos[:3], wishes.qpos[3:7]
+        tasks: list[mink.Task] = [self.posture, self.root]
         for kind, frames in (("body", wishes.bodies), ("site", wishes.sites)):
             for name, frame in frames.items():
                 tasks.append(self._frame_task(kind, name, frame))
@@ -133,6 +164,6 @@ class Solver:
 def within_limits(qpos: Array) -> Array:
     """The pose with its hinges clipped to their ranges and its quaternion of length 1."""
     qpos = np.array(qpos, float)
-    qpos[7:] = np.clip(qpos[7:], DOF_LOW + 1e-6, DOF_HIGH - 1e-6)
+    qpos[7:] = np.clip(qpos[7:], LOW, DOF_HIGH - 1e-6)
     qpos[3:7] /= np.linalg.norm(qpos[3:7])
     return qpos

@@ -25,7 +25,7 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
     for after in knots[1:]:
         before = found[-1]
         held = shared(before, after)
-        skip = after.flight or after.gait or before.gait and after.gait or not held
+        skip = after.flight or after.gait or not held
         if skip or len(held) == len(before.contacts) == len(after.contacts):
             found.append(after)
             continue

@@ -12,6 +12,8 @@ bound.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..body import DOFS
@@ -64,7 +66,7 @@ def retime(knots: list[Knot], fps: float, style: Style) -> list[str]:
     """
     notes, frame = [], 0
     knots[0].t = 0.0
-    for before, knot in zip(knots, knots[1:], strict=False):
+    for before, knot in pairwise(knots):
         wish = knot.span
         if not knot.exact:
             wish = max(wish / style.tempo, knot.minimum, shortest(before, knot))

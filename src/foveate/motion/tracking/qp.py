@@ -1,0 +1,296 @@
+"""T1: a whole-body controller that solves one quadratic program per control step.
+
+The one thing to know: it finds accelerations and contact forces together, such that the floating
+base is moved by contact forces alone, torques stay within their limits and forces within the
+friction pyramid; what it minimises is the distance to the reference's accelerations with feedback:
+
+    min  Σ wᵢ (q̈ᵢ − aᵢ)² + w_c ‖J_com q̈ − a_com‖² + 30 ‖J_c q̈ + 25 J_c q̇‖² + 10⁻⁵ ‖f‖²
+    s.t. M_u q̈ − J_{c,u}ᵀ f = −h_u,   |M_a q̈ + h_a − J_{c,a}ᵀ f| ≤ τ_max,
+         |f_x|, |f_y| ≤ 0.7 f_z,   0 ≤ f_z ≤ 2000 N
+
+(inverse-dynamics control as in Herzog et al., 2016). Torques are applied through the servos.
+
+T4, the last resort, is the same program with one more variable: a wrench on the pelvis that no
+muscle could give, paid for dearly and bounded. It is reported, never hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import daqp
+import numpy as np
+
+from .. import rotations as rot
+from ..body import DOFS
+from ..engine import mass_matrix, mujoco
+from ..rotations import Array
+from .reference import FEET, Reference
+
+KP, KP_ROOT = 300.0, 120.0
+CONTACT, CONTACT_RATE = 30.0, 25.0
+FRICTION, PUSH = 0.7, 2000.0
+FORCE = 1e-5
+SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
+HELP, HELP_TURN = 2e-4, 2e-3  # price of the helper force (per N²) and torque (per N²m²)
+ACTUAL = 0.03  # metres: how near the simulated point must be to carry weight
+EQUAL = 5  # daqp's word for an equality
+FOOT_SITES = {side: [f"{side}_{end}" for end in FEET] for side in "LR"}
+_KP = np.array([dof.kp for dof in DOFS])
+_KV = np.array([dof.kv for dof in DOFS])
+_TORQUE = np.array([dof.limit for dof in DOFS])
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Weights of one attempt.
+
+    Attributes:
+        com: Weight of the centre of mass.
+        root: Weight of the pelvis.
+        kp_com: Stiffness of the centre of mass, 1/s².
+    """
+
+    com: float
+    root: float
+    kp_com: float
+
+    def __str__(self) -> str:
+        return f"com {self.com:g}, root {self.root:g}, kp {self.kp_com:g}"
+
+
+PRESETS = (
+    Preset(10, 3, 100),
+    Preset(0, 3, 0),
+    Preset(30, 1, 60),
+    Preset(3, 3, 60),
+)
+"""In the order in which they are tried."""
+
+
+@dataclass
+class Rollout:
+    """What a simulation gave, one row per control step.
+
+    Attributes:
+        qpos: `[N, 54]`; shorter than the reference if it fell.
+        force: Total vertical contact force in newtons, `[N]`.
+        saturated: Share of hinges at their torque limit, `[N]`.
+        residual: Helper force on the pelvis as a share of body weight, `[N]`.
+        fell: Whether the body fell.
+    """
+
+    qpos: Array
+    force: Array
+    saturated: Array
+    residual: Array
+    fell: bool
+
+
+class QPTracker:
+    """Follows a reference in simulation.
+
+    Args:
+        model: Body and scene.
+        reference: What to follow, at the control rate.
+    """
+
+    def __init__(self, model: mujoco.MjModel, reference: Reference) -> None:
+        self.model, self.ref = model, reference
+        self.data = mujoco.MjData(model)
+        self.substeps = max(1, round(1 / reference.rate / model.opt.timestep))
+        self.site_ids = [model.site(name).id for name in reference.sites]
+        self.ankles = [model.body("L_ankle").id, model.body("R_ankle").id]
+        self.foot_sites = [
+            [i for i, name in enumerate(reference.sites) if name in FOOT_SITES[side]]
+            for side in "LR"
+        ]
+        self.site_bodies = [int(model.site_bodyid[i]) for i in self.site_ids]
+
+    def run(
+        self,
+        preset: Preset = PRESETS[0],
+        progress: Callable[[int, int], None] | None = None,
+        assist: float = 0.0,
+    ) -> Rollout:
+        """Simulate from the first sample to the last, or until the body falls.
+
+        Args:
+            preset: Weights.
+            progress: Called with (steps done, steps in all).
+            assist: Largest helper force on the pelvis as a share of body weight; 0 forbids it.
+        """
+        ref, model, data = self.ref, self.model, self.data
+        mujoco.mj_resetData(model, data)
+        data.qpos[:], data.qvel[:] = ref.qpos[0], ref.qvel[0]
+        mujoco.mj_forward(model, data)
+        count = len(ref)
+        rows, force = np.empty((count, model.nq)), np.zeros(count)
+        saturated, residual = np.zeros(count), np.zeros(count)
+        wrench = np.zeros(6)
+        weight = float(model.body_subtreemass[1]) * 9.81
+        for step in range(count):
+            rows[step] = data.qpos
+            if _fallen(data, ref, step):
+                parts = (part[:step] for part in (rows, force, saturated, residual))
+                return Rollout(*parts, True)
+            torque, helper = self.torque(step, preset, assist * weight)
+            data.qfrc_applied[:6] = helper
+            residual[step] = np.linalg.norm(helper[:3]) / weight
+            saturated[step] = np.mean(np.abs(torque) > 0.99 * _TORQUE)
+            for _ in range(self.substeps):
+                data.ctrl[:] = data.qpos[7:] + (torque + _KV * data.qvel[6:]) / _KP
+                mujoco.mj_step(model, data)
+            for index in range(data.ncon):
+                mujoco.mj_contactForce(model, data, index, wrench)
+                force[step] += wrench[0] * abs(data.contact[index].frame[2])
+            if progress is not None and step % 25 == 0:
+                progress(step, count)
+        return Rollout(rows, force, saturated, residual, False)
+
+    def torque(self, step: int, preset: Preset, help_limit: float = 0.0) -> tuple[Array, Array]:
+        """The torques `[47]` and the helper wrench `[6]` for the current state at a sample."""
+        ref, model, data = self.ref, self.model, self.data
+        mujoco.mj_forward(model, data)
+        nv = model.nv
+        mass = mass_matrix(model, data)
+        bias = data.qfrc_bias - data.qfrc_passive
+        wish = self._wish(step)
+        weight = np.ones(nv)
+        weight[:6] = preset.root
+        hessian = np.diag(weight)
+        linear = -weight * wish
+        if preset.com:
+            jacobian = np.empty((3, nv))
+            mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
+            velocity = jacobian @ data.qvel
+            wanted = (
+                ref.com_acc[step]
+                + preset.kp_com * (ref.com[step] - data.subtree_com[1])
+                + 2 * np.sqrt(preset.kp_com) * (ref.com_vel[step] - velocity)
+            )
+            hessian += preset.com * jacobian.T @ jacobian
+            linear -= preset.com * jacobian.T @ wanted
+        self._swing(step, hessian, linear)
+        contacts = self._contacts(step)
+        if len(contacts):
+            hessian += CONTACT * contacts.T @ contacts
+            linear += CONTACT * CONTACT_RATE * contacts.T @ (contacts @ data.qvel)
+        solved = self._solve(hessian, linear, mass, bias, contacts, help_limit)
+        if solved is None:  # no solution: let the servos hold the reference posture
+            found = _KP * (ref.qpos[step, 7:] - data.qpos[7:]) - _KV * data.qvel[6:]
+            return np.clip(found, -_TORQUE, _TORQUE), np.zeros(6)
+        acceleration, forces, helper = solved
+        torque = mass[6:] @ acceleration + bias[6:]
+        if len(contacts):
+            torque -= contacts[:, 6:].T @ forces
+        return np.clip(torque, -_TORQUE, _TORQUE), helper
+
+    def _wish(self, step: int) -> Array:
+        """Reference acceleration with feedback on place and speed, `[53]`."""
+        ref, model, data = self.ref, self.model, self.data
+        error = np.empty(model.nv)
+        mujoco.mj_differentiatePos(model, error, 1.0, data.qpos, ref.qpos[step])
+        kp = np.full(model.nv, KP)
+        kp[:6] = KP_ROOT
+        return ref.qacc[step] + kp * error + 2 * np.sqrt(kp) * (ref.qvel[step] - data.qvel)
+
+    def _swing(self, step: int, hessian: Array, linear: Array) -> None:
+        """Feet in the air go where the reference puts them in the world; adds to the program."""
+        ref, model, data = self.ref, self.model, self.data
+        for side, body in enumerate(self.ankles):
+            if ref.active[step, self.foot_sites[side]].any():
+                continue
+            jacobian = np.empty((6, model.nv))
+            mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], body)
+            speed = jacobian @ data.qvel
+            turn = rot.log(rot.multiply(ref.feet_quat[step, side], rot.inverse(data.xquat[body])))
+            kp = SWING_KP
+            wanted = np.concatenate(
+                [
+                    ref.feet_acc[step, side] + kp * (ref.feet[step, side] - data.xpos[body]),
+                    kp * turn,
+                ]
+            )
+            wanted[:3] += 2 * np.sqrt(kp) * (ref.feet_vel[step, side] - speed[:3])
+            wanted[3:] += 2 * np.sqrt(kp) * (ref.feet_turn[step, side] - speed[3:])
+            weight = np.array([SWING] * 3 + [SWING / 10] * 3)[:, None]
+            hessian += jacobian.T @ (weight * jacobian)
+            linear -= jacobian.T @ (weight[:, 0] * wanted)
+
+    def _contacts(self, step: int) -> Array:
+        """Jacobian of the points that carry weight, three rows each, `[3 n, 53]`."""
+        ref, model, data = self.ref, self.model, self.data
+        rows = []
+        for index in np.flatnonzero(ref.active[step]):
+            point = data.site_xpos[self.site_ids[index]]
+            if point[2] - ref.surface[step, index] < ACTUAL:
+                jacobian = np.empty((3, model.nv))
+                mujoco.mj_jac(model, data, jacobian, None, point, self.site_bodies[index])
+                rows.append(jacobian)
+        return np.concatenate(rows) if rows else np.zeros((0, model.nv))
+
+    def _solve(
+        self,
+        hessian: Array,
+        linear: Array,
+        mass: Array,
+        bias: Array,
+        contacts: Array,
+        help_limit: float,
+    ) -> tuple[Array, Array, Array] | None:
+        """Accelerations, forces and helper wrench.
+
+        Torque limits join only if the first answer breaks them.
+        """
+        nv, size = self.model.nv, len(contacts)
+        helpers = 6 if help_limit else 0
+        forces = slice(nv, nv + size)
+        total = nv + size + helpers
+        full = np.zeros((total, total))
+        full[:nv, :nv] = hessian
+        full[range(nv, nv + size), range(nv, nv + size)] = FORCE
+        cost = np.concatenate([linear, np.zeros(size + helpers)])
+        upper, lower = np.full(total, 1e30), np.full(total, -1e30)
+        upper[nv + 2 : nv + size : 3], lower[nv + 2 : nv + size : 3] = PUSH, 0.0
+        base = np.concatenate([mass[:6], -contacts[:, :6].T, np.zeros((6, helpers))], axis=1)
+        if helpers:
+            rows = np.arange(total - 6, total)
+            full[rows, rows] = [HELP] * 3 + [HELP_TURN] * 3
+            base[:, rows] = -np.eye(6)
+            upper[rows] = [help_limit] * 3 + [0.3 * help_limit] * 3
+            lower[rows] = -upper[rows]
+        pyramid = np.zeros((4 * (size // 3), total))
+        for point in range(size // 3):
+            column = nv + 3 * point
+            rows = slice(4 * point, 4 * point + 4)
+            pyramid[rows, column : column + 2] = [[1, 0], [-1, 0], [0, 1], [0, -1]]
+            pyramid[rows, column + 2] = -FRICTION
+        matrix = np.concatenate([base, pyramid])
+        upper = np.concatenate([upper, -bias[:6], np.zeros(len(pyramid))])
+        lower = np.concatenate([lower, -bias[:6], np.full(len(pyramid), -1e30)])
+        sense = np.zeros(len(upper), np.int32)
+        sense[total : total + 6] = EQUAL
+        x, _, flag, _ = daqp.solve(full, cost, matrix, upper, lower, sense)
+        if flag < 1:
+            return None
+        acting = np.zeros((len(_TORQUE), total))
+        acting[:, :nv], acting[:, forces] = mass[6:], -contacts[:, 6:].T
+        if (np.abs(acting @ x + bias[6:]) > _TORQUE).any():
+            matrix = np.concatenate([matrix, acting])
+            upper = np.concatenate([upper, _TORQUE - bias[6:]])
+            lower = np.concatenate([lower, -_TORQUE - bias[6:]])
+            sense = np.concatenate([sense, np.zeros(len(acting), np.int32)])
+            again, _, flag, _ = daqp.solve(full, cost, matrix, upper, lower, sense)
+            x = again if flag >= 1 else x
+        return x[:nv], x[forces], x[total - 6 :] if helpers else np.zeros(6)
+
+
+def _fallen(data: mujoco.MjData, ref: Reference, step: int) -> bool:
+    """Whether the pelvis or the head is far from where it should be, or the state exploded."""
+    if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > 500:
+        return True
+    off = np.linalg.norm(data.qpos[:3] - ref.qpos[step, :3])
+    head = data.body("head").xpos - ref.joints[step, 15]
+    return bool(off > 0.5 or abs(head[2]) > 0.45 or np.linalg.norm(head) > 0.8)
