@@ -51,7 +51,8 @@ def greedy(scores, budget, allowed, kept):
                 count = max(1, math.floor(count * room + 1e-9))
             taken = set(ranked[: max(count, least)])
         else:
-            required, collected = (budget.mass - DRIFT) * total, 0.0
+            drift = -DRIFT if budget.inclusive else DRIFT
+            required, collected = (budget.mass + drift) * total, 0.0
             for rank, j in enumerate(ranked):
                 if budget.inclusive:
                     wanted = collected < required
@@ -122,6 +123,14 @@ def test_kept_blocks_come_first_and_their_mass_counts(mass, blocks):
 def test_exclusive_rule_leaves_the_crossing_block_out(scores, mass, exclusive, inclusive):
     assert visits(scores, Budget(mass, inclusive=False)) == exclusive
     assert visits(scores, Budget(mass)) == inclusive
+
+
+def test_a_block_that_fits_exactly_is_not_left_out_by_rounding():
+    # 0.1 + 0.2 is more than 0.3 in floating point
+    for scores in ([0.2, 0.1, 0.3, 0.4], torch.tensor([0.2, 0.1, 0.3, 0.4])):
+        assert visits(scores, Budget(0.7, inclusive=False)) == {2, 3}
+        assert visits(scores, Budget(0.9, inclusive=False)) == {0, 2, 3}
+        assert visits(scores, Budget(0.9)) == {0, 2, 3}
 
 
 def test_row_without_any_mass_visits_what_is_kept_or_else_one_block():

@@ -15,7 +15,7 @@ from .convert import lists
 
 DRIFT = 1e-6
 """Share of a row's total by which a mass may be missed: totals summed in float32 drift by less, and
-must not cost one block more."""
+must neither cost one block more nor leave out one that fits exactly."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tup
     """Blocks to visit for given scores.
 
     Blocks are ranked by score, ties by lower index; with `kept_first` the kept ones come before all
-    others. With T = Σ of the allowed scores of a row, R = (mass − 10⁻⁶) · T and c the mass of what
-    was taken so far, a block of score s is taken in order of rank
-        inclusive:  while c < R;            exclusive:  while c + s ≤ R, but at least one;
+    others. With T = Σ of the allowed scores of a row, R = mass · T, δ = 10⁻⁶ · T and c the mass of
+    what was taken so far, a block of score s is taken in order of rank
+        inclusive:  while c < R − δ;        exclusive:  while c + s ≤ R + δ, but at least one;
         count:      while fewer than count; at_least:   while fewer than at_least.
     The kept ones are added. mass ≥ 1 visits every allowed block. A row whose allowed scores are all
     0 or NaN visits its kept blocks only; a row that would visit nothing visits the best allowed.
@@ -122,7 +122,6 @@ def _taken(mass: Tensor, order: Tensor, budget: Budget, allowed: Tensor, kept: T
     share = _per_head(budget.mass, heads, mass.device)
     ordered = mass.gather(-1, order)
     collected = ordered.cumsum(-1)
-    # drift may neither ask for one block more nor leave out one that fits exactly
     required = (share - DRIFT if budget.inclusive else share + DRIFT) * total
     if budget.inclusive:
         before = torch.cat((torch.zeros_like(total), collected[..., :-1]), dim=-1)
