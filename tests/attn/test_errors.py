@@ -134,7 +134,7 @@ CASES = {
     "select": (
         with_option(select="windows"),
         ValueError,
-        'unknown select "windows"; selections are dense, window, topk, sparge, xattention, moa, vsa',
+        'unknown select "windows"; selections are dense, window, topk, sparge, xattention',
     ),
     "select later": (
         with_option(select="vsa"),
