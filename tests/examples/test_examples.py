@@ -14,6 +14,8 @@ PROMISES = {
     "windows_and_bytes.py": ["relative L1 against dense native", "select      Window(span=256"],
     "own_blocks.py": ["BlockLayout(B=1, H=1, lengths=(512, 512)", "largest difference"],
     "packed_sequences.py": ["out (829, 8, 64)"],
+    "sparse_report.py": ["retained    ", "before      Sparge(threshold=0.8", "bound       met"],
+    "sparse_steps.py": ["step  2 dense", "step  3 sparse, first", "step 11 dense", "6 of 8"],
 }
 
 
