@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sparse_tables
+from benchmarks import trust_tables
 from benchmarks.figure import speed_figure
 from foveate import env
 
@@ -61,7 +61,7 @@ def generated() -> dict[Path, str]:
         "results": lambda: "\n\n".join(full_tables(d) for d in documents) or NOT_YET,
         "whole": whole_model_table,
         "environment": environment_table,
-        **sparse_tables.parts(markdown),
+        **trust_tables.parts(markdown),
     }
     files = {}
     for name in ("README.md", "docs/benchmarks.md", "docs/install.md", "docs/sparse.md"):

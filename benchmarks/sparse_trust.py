@@ -17,7 +17,7 @@ from typing import Any
 
 from torch.nn.functional import scaled_dot_product_attention
 
-from benchmarks.sparse_tables import RESULT
+from benchmarks.trust_tables import RESULT
 from foveate import Reuse, Sparge, TopK, Window, XAttention, plan
 from foveate.attn.sampling import sample
 from foveate.measure.error import relative_l1
@@ -128,16 +128,11 @@ def neighbours(first: Captured, second: Captured) -> Record:
     made = plan(second.q, second.k, second.v, select=reuse.select, causal=True, precision="native")
     reuse.layout(0, first.q, first.k, causal=True)
     kept = reuse.layout(0, second.q, second.k, causal=True)
-    mass = [
-        float(sample(second.q, second.k, second.v, None, made.request, one).retained.mean())
-        for one in (kept, made.layout(second.q, second.k))
-    ]
-    return {
-        "layers": [first.layer, second.layer],
-        "drift": reuse.drifts[0],
-        "retained_reused": mass[0],
-        "retained_renewed": mass[1],
-    }
+    found: Record = {"layers": [first.layer, second.layer], "drift": reuse.drifts[0]}
+    for name, one in (("reused", kept), ("renewed", made.layout(second.q, second.k))):
+        mass = sample(second.q, second.k, second.v, None, made.request, one).retained
+        found[name] = {"density": one.density(), "retained": float(mass.mean())}
+    return found
 
 
 def averaged(rows: list[Record]) -> list[Record]:
