@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import rotations as rot
-from ..body import DOF_HIGH, DOF_LOW, JOINTS, PARENTS, Body
+from ..body import DOF_HIGH, DOF_LOW, JOINT, JOINTS, PARENTS, Body
 from ..clip import FOOT_PARTS, MotionClip
 from ..kinematics import centre_of_mass, site_positions
 from ..pose import Pose
@@ -310,6 +310,13 @@ def unsupported(clip: MotionClip) -> Array:
     return free & (fall > -0.4 * GRAVITY)
 
 
+# thighs against the belly, upper arms against the ribs: flesh gives way there, capsules do not
+_SOFT = [{JOINT[f"{s}_{limb}"], JOINT[trunk]} for s in "LR" for limb, trunk in (
+    ("hip", "spine1"), ("hip", "spine2"), ("shoulder", "spine3"), ("shoulder", "spine2"),
+    ("collar", "neck"), ("shoulder", "neck"),
+)]  # fmt: skip
+
+
 @lru_cache(maxsize=32)
 def _pairs(body: Body) -> tuple[Array, Array]:
     """Pairs of shapes that may not meet: those apart in the relaxed pose and not neighbours."""
@@ -319,7 +326,7 @@ def _pairs(body: Body) -> tuple[Array, Array]:
     for i in range(len(geoms)):
         for j in range(i + 1, len(geoms)):
             a, b = geoms[i].joint, geoms[j].joint
-            if a != b and a != PARENTS[b] and b != PARENTS[a]:
+            if a != b and a != PARENTS[b] and b != PARENTS[a] and {a, b} not in _SOFT:
                 first.append(i)
                 second.append(j)
     first, second = np.array(first), np.array(second)

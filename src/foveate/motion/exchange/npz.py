@@ -18,6 +18,7 @@ import numpy as np
 from .. import rotations as rot
 from ..body import BODY, JOINTS, PARENTS
 from ..clip import MotionClip, write_atomic
+from ..plan import KeyframePlan
 from .retarget import from_positions, to_clip
 from .skeletal import SkeletalMotion, from_qpos, t_offsets
 
@@ -28,13 +29,29 @@ class BrokenNPZ(ValueError):
     """The archive cannot be read as motion."""
 
 
-def write_npz(clip: MotionClip, path: str | Path) -> Path:
-    """Write a clip; the file appears complete or not at all."""
-    write_atomic(path, npz_bytes(clip))
+def write_npz(clip: MotionClip, path: str | Path, plan: KeyframePlan | None = None) -> Path:
+    """Write a clip, and its plan if given; the file appears complete or not at all."""
+    write_atomic(path, npz_bytes(clip, plan))
     return Path(path)
 
 
-def npz_bytes(clip: MotionClip) -> bytes:
+def plan_of(path: str | Path) -> KeyframePlan | None:
+    """The plan that an archive of ours carries; None if it carries none.
+
+    Raises:
+        ValueError: The archive or the plan in it is damaged.
+        OSError: It cannot be read.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            text = str(archive["plan_json"]) if "plan_json" in archive.files else ""
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BrokenNPZ(f"{path.name}: not a NumPy archive without pickles ({error})") from None
+    return KeyframePlan.from_json(text) if text else None
+
+
+def npz_bytes(clip: MotionClip, plan: KeyframePlan | None = None) -> bytes:
     """The bytes of the archive."""
     motion = from_qpos(clip.qpos, clip.body, clip.fps)
     vectors = rot.log(motion.turns)
@@ -59,6 +76,8 @@ def npz_bytes(clip: MotionClip) -> bytes:
     }
     with np.load(io.BytesIO(clip.to_bytes()), allow_pickle=False) as own:
         arrays |= {name: own[name] for name in own.files}
+    if plan is not None:
+        arrays["plan_json"] = np.array(json.dumps(plan.to_json()))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

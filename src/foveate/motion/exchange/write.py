@@ -132,6 +132,11 @@ def to_mjcf(clip: MotionClip, path: Path) -> None:
     write_atomic(path, (text.rstrip().removesuffix("</mujoco>") + block + "\n").encode())
 
 
+def to_npz(clip: MotionClip, path: Path, plan: Any = None) -> None:
+    """Our archive, with the plan inside if given."""
+    write_npz(clip, path, plan)
+
+
 def to_html(clip: MotionClip, path: Path, plan: Any = None) -> None:
     """The viewer page."""
     from ..viewer import write_page
@@ -212,7 +217,7 @@ def timeline(clip: MotionClip) -> dict[str, Any]:
 
 
 WRITERS: dict[str, Callable[..., None]] = {
-    ".npz": lambda clip, path: write_npz(clip, path),
+    ".npz": to_npz,
     ".bvh": to_bvh,
     ".glb": to_glb,
     ".vrma": to_vrma,
