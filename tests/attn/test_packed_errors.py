@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from foveate import BackendError, PackedKV, TopK
+from foveate import BackendError, PackedKV, TopK, Window
 from foveate.attn.layouts import Band
 from tests.attn.test_packed import queries, tokens
 from tests.contract.cases import backends, dense, relative_l1
@@ -94,3 +94,11 @@ def test_a_backend_that_cannot_is_refused_with_its_reason():
     kv = PackedKV(k.double(), v.double())
     q = queries(2).double()
     assert relative_l1(kv.attend(q), dense(q, k, v)[0]) <= 1e-12
+
+
+@pytest.mark.parametrize("options", [{"skip": 8.0}, {"correct": True}], ids=str)
+def test_options_of_a_window_are_not_dropped(options):
+    """skip and correct came to every selection later, and a window was read for its band only."""
+    kv = PackedKV(*tokens(100), precision="native")
+    with pytest.raises(ValueError, match="attend takes neither"):
+        kv.attend(queries(2), select=Window(50, **options))

@@ -247,6 +247,11 @@ def appendable(recipe: Recipe) -> bool:
 def _band(select: str | Window, causal: bool) -> Band | None:
     if isinstance(select, str):
         select = selection_named(select)
+    if isinstance(select, Selection) and (select.skip is not None or select.correct):
+        raise ValueError(
+            f"select is {type(select).__name__} with skip={select.skip} and "
+            f"correct={select.correct}; PackedKV.attend takes neither, foveate.attention does"
+        )
     if isinstance(select, Window):
         return select.band(causal)
     if not isinstance(select, Dense):
