@@ -255,11 +255,15 @@ class Filler:
             place, turn = self.ankles[frame, "LR".index(side)], self.turns[frame, "LR".index(side)]
             wishes.bodies[f"{side}_ankle"] = Frame(place, turn, 5.0, 1.0)
             return
+        if pa.pitch > 0 and not pa.same_as(pb):
+            s = 0.4 * s + 0.6 * (3 * u**2 - 2 * u**3)  # a foot that pushes off leaves at once
         pitch = (1 - s) * pa.pitch + s * pb.pitch
         if pa.same_as(pb):
             wishes.bodies[f"{side}_ankle"] = Frame(*pa.ankle(self.body, pitch))
         else:
             place = self._swing(segment, pa, pb, u, s)
+            if pa.pitch > 0:
+                pitch += 5.0 * pa.pitch * u * (1 - u) ** 3  # the heel goes on rising at first
             wishes.bodies[f"{side}_ankle"] = Frame(*place.ankle(self.body, pitch), 15.0, 3.0)
         if pitch > 0:
             wishes.qpos[7 + DOF[f"{side}_foot.ext"]] = pitch

@@ -303,7 +303,7 @@ class _Walk:
         place, front = contacts[feet[side]], contacts[feet["R" if side == "L" else "L"]]
         behind = float((front.position - place.position)[:2] @ place.forward())
         rise = float(front.position[2] - place.position[2])
-        pitch = float(np.clip(1.1 * (behind - 0.2) + 1.5 * rise, 0.0, 0.6))
+        pitch = float(np.clip(1.5 * (behind - 0.17) + 1.5 * rise, 0.0, 0.75))
         if pitch < 0.05:
             return contacts
         found = {p: c for p, c in contacts.items() if FOOT_FAMILY[p] != side}

@@ -23,7 +23,7 @@ import daqp
 import numpy as np
 
 from .. import rotations as rot
-from ..body import DOFS
+from ..body import DOF, DOFS
 from ..engine import mass_matrix, mujoco
 from ..rotations import Array
 from .reference import FEET, Reference
@@ -38,6 +38,9 @@ ACTUAL = 0.03  # metres: how near the simulated point must be to carry weight
 MOMENT = 1e-5  # seconds
 EQUAL = 5  # daqp's word for an equality
 FOOT_SITES = {side: [f"{side}_{end}" for end in FEET] for side in "LR"}
+_LEGS = 6 + np.array(
+    [i for name, i in DOF.items() if any(w in name for w in ("_hip", "_knee", "_ankle"))]
+)
 _KP = np.array([dof.kp for dof in DOFS])
 _KV = np.array([dof.kv for dof in DOFS])
 _TORQUE = np.array([dof.limit for dof in DOFS])
@@ -51,11 +54,13 @@ class Preset:
         com: Weight of the centre of mass.
         root: Weight of the pelvis.
         kp_com: Stiffness of the centre of mass, 1/s².
+        legs: Weight of the hinges of the legs.
     """
 
     com: float
     root: float
     kp_com: float
+    legs: float = 1.0
 
     def __str__(self) -> str:
         return f"com {self.com:g}, root {self.root:g}, kp {self.kp_com:g}"
@@ -162,6 +167,7 @@ class QPTracker:
         wish = self._wish(step)
         weight = np.ones(nv)
         weight[:6] = preset.root
+        weight[_LEGS] = preset.legs
         hessian = np.diag(weight)
         linear = -weight * wish
         if preset.com:
