@@ -360,6 +360,21 @@ def test_a_selection_with_a_run_of_its_own_is_refused():
         plan(q, k, v, select=Other(), **EXACT).run(q, k, v, report=True)
 
 
+@pytest.mark.parametrize(
+    ("select", "text"),
+    [
+        (Dense(skip=9.0), "Dense(skip=9.0)"),
+        (TopK(1, skip=9.0, correct=True), "TopK(k=1, block=(128, 128), skip=9.0, correct=True)"),
+        (Window(5), "Window(span=5, sink=0, block=(64, 128))"),
+        (Sparge(keep=1, correct=True), "Sparge(keep=1, correct=True)"),
+    ],
+    ids=str,
+)
+def test_explain_tells_of_filter_and_correction(select, text):
+    q, k, v = inputs(1, 2, 1, 300, 300)
+    assert f"select      {text}" in plan(q, k, v, select=select).explain()
+
+
 def test_a_run_without_a_report_says_nothing():
     q, k, v = inputs(1, 2, 1, 64, 64)
     with warnings.catch_warnings():

@@ -39,6 +39,12 @@ class Selection:
         if not isinstance(self.correct, bool):
             raise TypeError(f"{type(self).__name__}.correct is {self.correct!r}; expected a bool")
 
+    def __str__(self) -> str:
+        text = repr(self)
+        asked = {"skip": self.skip, "correct": self.correct or None}
+        said = [f"{k}={v}" for k, v in asked.items() if v is not None and f"{k}=" not in text]
+        return f"{', '.join([text[:-1], *said])})".replace("(, ", "(") if said else text
+
     def fallback(self, request: Request) -> str | None:
         """Why this input (too small, ragged …) is served dense instead; None if it fits."""
         return None
