@@ -107,7 +107,7 @@ def _differentiable(model: Any, handed: Callable[..., None]) -> Iterator[None]:
         for module in switched:
             module.training = False
         if switched:
-            model.gradient_checkpointing_disable()
+            _switch(model, "disable")
         hook.remove()
         AttentionInterface._global_mapping.pop(_NAME, None)
         AttentionMaskInterface._global_mapping.pop(_NAME, None)
@@ -118,9 +118,15 @@ def _checkpointing(model: Any) -> list[Any]:
     if not getattr(model, "supports_gradient_checkpointing", False):
         return []
     # reentrant: the first pass is without gradients, so that q, k, v are not kept by our hooks
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": True})
+    _switch(model, "enable", {"use_reentrant": True})
     switched = [m for m in model.modules() if getattr(m, "gradient_checkpointing", False)]
     switched = [m for m in switched if not m.training]
     for module in switched:
         module.training = True  # of the layer alone: dropout inside stays off
     return switched
+
+
+def _switch(model: Any, verb: str, *args: Any) -> None:
+    """The method under its new name, or under its old one."""
+    new = getattr(model, f"activation_checkpointing_{verb}", None)
+    (new or getattr(model, f"gradient_checkpointing_{verb}"))(*args)
