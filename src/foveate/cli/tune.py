@@ -225,7 +225,7 @@ def _options(base: Any) -> dict[str, Any]:
     """Fields of a selection that differ from its defaults, but for the knobs; and the block."""
     from ..tune import KNOBS
 
-    plain = type(base)()
+    plain = type(base)(threshold=1.0)  # a threshold alone, as the profile gives one
     return {
         f.name: getattr(base, f.name)
         for f in fields(base)

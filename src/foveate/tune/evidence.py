@@ -30,7 +30,7 @@ from foveate.attn.layouts.rules import pool_blocks
 
 from .capture import Captured
 
-_CHUNK = 1 << 24  # elements of gathered visits that exist at once
+_AT_ONCE = 64  # choices judged together
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,22 +80,34 @@ class Evidence:
         Returns:
             Retained mass (mean over rows) and Σ |out − exact| (over rows), both `[C, Hq]`.
         """
-        heads, rows, keys = self.mass.shape
-        retained, error = [], []
-        step = max(1, _CHUNK // (heads * rows * keys))
-        for some in visits.split(step):
-            weights = some[:, :, self.block_of].to(self.mass.dtype)  # [c, Hq, R, nK]
-            kept = torch.einsum("chrn,hrn->chr", weights, self.mass)
-            out = torch.einsum("chrn,hrnd->chrd", weights, self.parts)
-            retained.append(kept.mean(2))
-            if self.spare is not None:
-                weights = (1 - weights) * self.spare
-                kept = kept + weights.sum(-1)
-                out = out + weights @ self.means
-            # a row that visits nothing gives 0, as the engine does
-            out = out / kept.clamp(min=torch.finfo(kept.dtype).tiny).unsqueeze(-1)
-            error.append((out - self.exact).abs().sum((2, 3)))
-        return torch.cat(retained), torch.cat(error)
+        columns, offset = self._columns
+        exact, retained, error = self.exact, [], []
+        for head in range(self.mass.shape[0]):  # one head's numbers stay in the cache
+            kept, lost = [], []
+            for some in visits[:, head].split(_AT_ONCE):
+                weights = some.to(self.mass.dtype).transpose(0, 1)[self.block_of]  # [R, c, nK]
+                sums = weights @ columns[head] + offset[head].unsqueeze(1)  # [R, c, Dv + 2]
+                # a row that visits nothing gives 0, as the engine does
+                total = sums[..., -2:-1].clamp(min=torch.finfo(sums.dtype).tiny)
+                out = sums[..., :-2] / total
+                lost.append((out - exact[head].unsqueeze(1)).abs().sum((0, 2)))
+                kept.append(sums[..., -1].mean(0))
+            retained.append(torch.cat(kept))
+            error.append(torch.cat(lost))
+        return torch.stack(retained, 1), torch.stack(error, 1)
+
+    @cached_property
+    def _columns(self) -> tuple[Tensor, Tensor]:
+        """What a visit adds to Σ p v, Σ p and the retained mass, `[Hq, R, nK, Dv + 2]`, and what is
+        there without any, `[Hq, R, Dv + 2]`."""
+        mass = self.mass.unsqueeze(-1)
+        columns = torch.cat([self.parts, mass, mass], -1)
+        if self.spare is None:
+            return columns, columns.new_zeros(*columns.shape[:2], columns.shape[3])
+        spare = self.spare.unsqueeze(-1)
+        means = self.means.unsqueeze(1)  # [Hq, 1, nK, Dv]
+        stand = torch.cat([spare * means, spare, torch.zeros_like(spare)], -1)
+        return columns - stand, stand.sum(2)
 
 
 def gather(

@@ -142,7 +142,7 @@ def profile_thresholds(
     thresholds, densities = [], []
     for true, estimate in samples:
         true, estimate = true.double(), estimate.double()
-        ranked = true.sort(-1, descending=True, stable=True)
+        ranked = true.sort(dim=-1, descending=True, stable=True)
         total = ranked.values.sum(-1, keepdim=True)
         before = ranked.values.cumsum(-1) - ranked.values
         needed = before < coverage * total - 1e-12 * total
