@@ -37,6 +37,7 @@ class Report:
         preset: Which weights of the tracker were kept.
         physical: False when a helper force held the body; None if not simulated.
         fell: Whether the body fell.
+        good: Whether it stayed near the kinematic clip and did not fall.
         tracking_error_cm: Mean joint distance to the kinematic clip.
         end_error_cm: The same in the last frame.
         residual_force: Mean helper force as a share of body weight.
@@ -56,6 +57,7 @@ class Report:
     preset: str = ""
     physical: bool | None = None
     fell: bool | None = None
+    good: bool | None = None
     tracking_error_cm: float | None = None
     end_error_cm: float | None = None
     residual_force: float = 0.0

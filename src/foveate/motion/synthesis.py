@@ -107,7 +107,7 @@ def perform(
     if first.report.good:
         return first
     say("slower")
-    slow = fill(slower(plan, SLOWER), fps)
+    slow = fill(plan, fps, tempo=1 / SLOWER)
     second = track(slow, "free")
     second.report.attempts = [
         *first.report.attempts,
@@ -121,20 +121,3 @@ def perform(
     last = track(clip, "T4")
     last.report.attempts = [*second.report.attempts, *last.report.attempts]
     return last
-
-
-def slower(plan: KeyframePlan, factor: float) -> KeyframePlan:
-    """The plan with everything but its flights taking `factor` times as long."""
-    keys, at, before = [], 0.0, 0.0
-    for index, key in enumerate(plan.keys):
-        at += (key.t - before) * (factor if index else 1.0)
-        before = key.t
-        keys.append(key.model_copy(update={"t": at}, deep=True))
-    style = (plan.style or StyleSpec()).model_copy()
-    from .filling.style import Style
-
-    style.tempo = max(0.2, Style(plan.style).tempo / factor)
-    # the tempo of the style scales gaits; keys have been spread here, so undo it for them
-    for key in keys:
-        key.t /= factor
-    return plan.model_copy(update={"keys": keys, "style": style})

@@ -20,6 +20,8 @@ from ..plan import KeyframePlan
 
 if TYPE_CHECKING:
     from .knots import Knot
+    from .solver import Solver
+    from .style import Style
 
 __all__ = ["fill", "realize"]
 
@@ -55,6 +57,7 @@ def fill(
     fps: float = 30.0,
     *,
     method: str = "full",
+    tempo: float = 1.0,
     overlap: float = 0.025,
     progress: Callable[[int, int], None] | None = None,
 ) -> MotionClip:
@@ -65,6 +68,7 @@ def fill(
         fps: Frames per second; contacts are snapped to frames.
         method: "full", or "linear": straight interpolation between the realised keys, as in the
             paper (which uses 20 fps), with no weight shifts, steps or contacts in between.
+        tempo: Speed of everything but flights, relative to the plan.
         overlap: Seconds by which hands follow their arms.
         progress: Called with (frames done, frames in all).
 
@@ -82,23 +86,27 @@ def fill(
     if method == "linear":
         clip = _linear(plan, fps)
     else:
-        clip = _full(plan, fps, overlap, progress)
+        clip = _full(plan, fps, tempo, overlap, progress)
     clip.report.seconds["fill"] = round(time.perf_counter() - begin, 4)
     clip.report.seed = plan.seed
     return clip
 
 
-def _expanded(plan: KeyframePlan) -> tuple[list[Knot], object]:
+def _expanded(plan: KeyframePlan, style: Style | None = None) -> tuple[list[Knot], Solver]:
     from .expand import Expander
     from .style import Style
 
     # gaits take over a key's travel, so the caller's plan is left alone
-    expander = Expander(plan.model_copy(deep=True), Style.of(plan))
+    expander = Expander(plan.model_copy(deep=True), style or Style.of(plan))
     return expander.run(), expander.solver
 
 
 def _full(
-    plan: KeyframePlan, fps: float, overlap: float, progress: Callable[[int, int], None] | None
+    plan: KeyframePlan,
+    fps: float,
+    tempo: float,
+    overlap: float,
+    progress: Callable[[int, int], None] | None,
 ) -> MotionClip:
     from ..scene import Scene
     from .frames import Filler

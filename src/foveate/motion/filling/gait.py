@@ -35,7 +35,7 @@ _KINDS: dict[str, dict[str, float]] = {
     "jog": {"length": 0.55, "swing_s": 0.36, "double_s": -0.06, "lift": 0.1, "lean_deg": 6},
     "run": {"length": 0.75, "swing_s": 0.36, "double_s": -0.1, "lift": 0.12, "lean_deg": 10},
     "march": {
-        "length": 0.4, "swing_s": 0.62, "double_s": 0.3, "lift": 0.25, "knee_lift_deg": 70,
+        "length": 0.36, "swing_s": 0.9, "double_s": 0.3, "lift": 0.25, "knee_lift_deg": 70,
         "arm_swing": 1.6,
     },
     "tiptoe": {"length": 0.3, "swing_s": 0.5, "double_s": 0.2, "lift": 0.06, "heel_lift": 1.0},
@@ -356,9 +356,11 @@ class _Walk:
         apart = self.apart
         if len(places) == 2:
             apart = max(apart, float(np.linalg.norm(places[0][:2] - places[1][:2])))
-        # the leading leg reaches half a step ahead; the trailing one further, but on its toes
+        # the leading leg reaches half a step ahead of the weight, more in slow steps, where the
+        # weight stays behind; the trailing one reaches further, but on its toes
         reach = 0.965 * body.leg_length
-        gap = max(0.52 * apart - 0.01, 0.0)
+        slow = float(np.clip((steps.double - 0.14) / 0.25, 0.0, 1.0))
+        gap = max((0.52 + 0.2 * slow) * apart - 0.01, 0.0)
         hip = np.sqrt(max(reach**2 - gap**2, 0.1)) + body.ankle_height + 0.03 * body.scale
         return ground + min(tall, float(hip) + steps.heel * 0.07)
 

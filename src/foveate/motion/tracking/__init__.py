@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METHODS", "track"]
 
-METHODS = ("auto", "T1", "T4", "none")
+METHODS = ("auto", "free", "T1", "T4", "none")
 GOOD_CM, GOOD_END_CM = 5.0, 12.0
 ASSIST = (0.3, 1.0)  # shares of body weight, tried in order
 
@@ -43,8 +43,9 @@ def track(
 
     Args:
         clip: What to perform; its contacts, if any, say what may carry weight when.
-        method: "auto" tries the trackers in order and keeps the first that is good, "T1" and "T4"
-            are one tracker, "none" returns the clip as it is.
+        method: "auto" tries the trackers in order and keeps the first that is good, "free" does so
+            without any helper force, "T1" and "T4" are one tracker, "none" returns the clip as it
+            is.
         progress: Called with (steps done, steps in all) of the current attempt.
 
     Returns:
@@ -66,7 +67,7 @@ def track(
     reference = reference_of(clip, model)
     tracker = QPTracker(model, reference)
     tried: list[_Attempt] = []
-    if method in ("auto", "T1"):
+    if method in ("auto", "free", "T1"):
         for preset in PRESETS:
             rollout = tracker.run(preset, progress)
             tried.append(_Attempt("T1", str(preset), rollout, reference))
@@ -131,7 +132,7 @@ def _finished(
     qpos = _between(rows, samples)
     report = deepcopy(clip.report)
     report.tracker, report.preset = best.tracker, best.preset
-    report.fell = rollout.fell
+    report.fell, report.good = rollout.fell, best.good
     report.physical = best.tracker != "T4" and not rollout.fell
     report.tracking_error_cm, report.end_error_cm = round(best.mean, 3), round(best.end, 3)
     nearest = np.round(samples).astype(int)

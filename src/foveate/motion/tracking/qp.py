@@ -67,10 +67,11 @@ class Preset:
 
 
 PRESETS = (
+    Preset(100, 1, 40),
     Preset(10, 3, 100),
+    Preset(30, 3, 30),
+    Preset(100, 3, 60),
     Preset(0, 3, 0),
-    Preset(30, 1, 60),
-    Preset(3, 3, 60),
 )
 """In the order in which they are tried."""
 
