@@ -15,10 +15,13 @@ import os
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.trust_tables import RESULT
 from foveate import Reuse, Sparge, TopK, Window, XAttention, plan
+from foveate.attn.correct import skipped_whole
+from foveate.attn.layouts.rules import pool_blocks
 from foveate.attn.sampling import sample
 from foveate.measure.error import relative_l1
 from foveate.models import assets
@@ -33,6 +36,7 @@ SELECTIONS = {
     "XAttention(0.97)": XAttention(threshold=0.97),
 }
 SKIPS = (4.0, 6.0, 8.0, 12.0, 20.0)
+WEIGHED = 2048  # tokens of the study of weights, which makes whole maps
 
 Record = dict[str, Any]
 
@@ -60,6 +64,7 @@ def measure(tokens: int, layers: int) -> Record:
     chosen = {round((i + 0.5) * count / layers) for i in range(layers)}
     rows: list[Record] = []
     pairs: list[Record] = []
+    weights: list[dict[str, float]] = []
     last: list[Captured] = []
 
     def visit(seen: Captured) -> None:
@@ -69,6 +74,7 @@ def measure(tokens: int, layers: int) -> Record:
         if seen.layer in chosen:
             print(f"layer {seen.layer}", flush=True)
             rows.extend(one_layer(seen))
+            weights.extend(weighings(seen))
 
     capture(model, ids, visit)
     return {
@@ -81,6 +87,15 @@ def measure(tokens: int, layers: int) -> Record:
             "that hold the error": sum(row["inside"] for row in rows),
         },
         "neighbouring layers": pairs,
+        "weights of a pseudo key": {
+            "select": "Sparge(threshold=0.8)",
+            "tokens": min(WEIGHED, ids.shape[1]),
+            "heads": len(weights),
+            "error": {
+                name: round(sum(one[name] for one in weights) / len(weights), 5)
+                for name in weights[0]
+            },
+        },
     }
 
 
@@ -132,6 +147,51 @@ def neighbours(first: Captured, second: Captured) -> Record:
     for name, one in (("reused", kept), ("renewed", made.layout(second.q, second.k))):
         mass = sample(second.q, second.k, second.v, None, made.request, one).retained
         found[name] = {"density": one.density(), "retained": float(mass.mean())}
+    return found
+
+
+def weighings(seen: Captured) -> list[dict[str, float]]:
+    """Relative L1 of each head for several weights of the pseudo keys of mean correction.
+
+    Maps of queries × keys are made, one head at a time.
+    """
+    q, k, v = (x[:, :, :WEIGHED] for x in (seen.q, seen.k, seen.v))
+    select = Sparge(threshold=0.8)
+    made = plan(q, k, v, select=select, causal=True, scale=seen.scale, precision="native")
+    layout = made.layout(q, k)
+    rest = skipped_whole(layout, made.request.band).to_dense()[0]
+    rest = rest.repeat_interleave(layout.block[0], 1)[:, : q.shape[2]]
+    seen_pairs = layout.to_mask()[0]
+    size, groups = layout.block[1], q.shape[1] // k.shape[1]
+    keys, values = pool_blocks(k, size)[0], pool_blocks(v, size)[0]
+    spread = pool_blocks(k * k, size)[0] - keys * keys
+    number = torch.full((k.shape[2],), 1.0).split(size)
+    log_n = torch.tensor([float(len(part)) for part in number]).log()
+    causal = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril()
+    found = []
+    for head in range(q.shape[1]):
+        g = head // groups
+        scores = (q[0, head] @ k[0, g].T * seen.scale).masked_fill(~causal, -torch.inf)
+        exact = scores.softmax(-1) @ v[0, g]
+        first = q[0, head] @ keys[g].T * seen.scale + log_n
+        logits = {
+            "none": torch.full_like(first, -torch.inf),
+            "mean": first,
+            "second order": first + (q[0, head] ** 2 @ spread[g].T) * seen.scale**2 / 2,
+            "true mass": torch.stack([x.logsumexp(-1) for x in scores.split(size, 1)], 1),
+        }
+        kept = scores.masked_fill(~seen_pairs[head], -torch.inf)
+        both = torch.cat([v[0, g], values[g]])
+        found.append(
+            {
+                name: relative_l1(
+                    torch.cat([kept, logit.masked_fill(~rest[head], -torch.inf)], 1).softmax(-1)
+                    @ both,
+                    exact,
+                )
+                for name, logit in logits.items()
+            }
+        )
     return found
 
 

@@ -27,6 +27,7 @@ def parts(markdown: Callable[[list[str], Rows], str]) -> dict[str, Callable[[], 
         "filter": filled(lambda found: markdown(*second_filter(found))),
         "coverage": filled(coverage),
         "drift": filled(drift),
+        "weights": filled(weights),
     }
 
 
@@ -88,6 +89,18 @@ def drift(found: dict[str, Any]) -> str:
         f"layer before retain {mean('reused', 'retained'):.1%} of the mass at a density of "
         f"{mean('reused', 'density'):.3f} of all blocks; a layer's own retain "
         f"{mean('renewed', 'retained'):.1%} at {mean('renewed', 'density'):.3f}."
+    )
+
+
+def weights(found: dict[str, Any]) -> str:
+    """Why the pseudo key has the weight it has."""
+    study = found["weights of a pseudo key"]
+    error = study["error"]
+    return (
+        f"Relative L1 (`{study['select']}`, {study['tokens']} tokens, {study['heads']} heads): "
+        f"{error['none']:.3f} without correction, {error['mean']:.3f} with it, "
+        f"{error['second order']:.3f} with the second-order term, {error['true mass']:.3f} with "
+        "the true mass."
     )
 
 
