@@ -79,9 +79,11 @@ def test_twists_of_the_arm_turn_inwards(side):
     bent = {f"{side}_elbow.flex": 90.0}
     change = Pose.from_dofs(bent | {f"{side}_shoulder.rot": 30}).sites(f"{side}_wrist")
     assert (change - Pose.from_dofs(bent).sites(f"{side}_wrist"))[0] @ inwards > 0.05
-    # pronation turns the thumb (forwards at rest) inwards
-    site = f"{side}_palm_front"
-    assert moved({f"{side}_elbow.pron": 60}, site) @ inwards > 0.01
+    # pronation turns the thumb's side of the hand (forwards at rest) inwards
+    palm = Pose.from_dofs({f"{side}_elbow.pron": 60}).sites(
+        f"{side}_palm_back", f"{side}_palm_front"
+    )
+    assert (palm[1] - palm[0]) @ inwards > 0.01
 
 
 @pytest.mark.parametrize("joint", ["spine1", "spine2", "spine3", "neck", "head"])

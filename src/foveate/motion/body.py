@@ -260,7 +260,8 @@ class Body:
 
     @cached_property
     def sites(self) -> dict[str, tuple[int, NDArray[np.float64]]]:
-        k, h, found = self.scale, self.shape.height, {}
+        k, found = self.scale, {}
+        thick = k * self.shape.build
 
         def add(name: str, joint: str, x: float, y: float, z: float) -> None:
             found[name] = (JOINT[joint], np.array([x, y, z]))
@@ -269,6 +270,7 @@ class Body:
             add(joint, joint, 0, 0, 0)
         for side, s in (("L", 1), ("R", -1)):
             foot = self.offsets[JOINT[f"{side}_foot"]]
+            palm = -s * 0.032 * thick
             sole, width = -self.ankle_height, self.foot_half
             for end, x in (("heel", -self.heel_back), ("ball", foot[0])):
                 add(f"{side}_{end}_in", f"{side}_ankle", x, -s * width, sole)
@@ -279,23 +281,23 @@ class Body:
             add(f"{side}_heel", f"{side}_ankle", -self.heel_back, 0, sole)
             add(f"{side}_toe_tip", f"{side}_foot", self.toe_front, 0, toe_sole)
             add(f"{side}_sole", f"{side}_ankle", 0.035 * k, 0, sole)
-            add(f"{side}_hand", f"{side}_wrist", 0, -s * 0.02 * k, -0.8 * self.hand_length)
+            add(f"{side}_hand", f"{side}_wrist", 0, palm, -0.8 * self.hand_length)
             add(f"{side}_fingertip", f"{side}_wrist", 0, 0, -1.6 * self.hand_length)
-            add(f"{side}_palm_front", f"{side}_wrist", 0.03 * k, 0, -1.2 * self.hand_length)
-            add(f"{side}_palm_back", f"{side}_wrist", -0.03 * k, 0, -1.2 * self.hand_length)
+            add(f"{side}_palm_front", f"{side}_wrist", 0.02 * k, palm, -1.2 * self.hand_length)
+            add(f"{side}_palm_back", f"{side}_wrist", -0.02 * k, palm, -1.2 * self.hand_length)
             add(f"{side}_kneecap", f"{side}_knee", 0.05 * k * self.shape.build, 0, -0.02 * k)
             add(f"{side}_shin", f"{side}_knee", 0.05 * k * self.shape.build, 0, -0.2 * k)
             add(f"{side}_calf", f"{side}_knee", -0.05 * k * self.shape.build, 0, -0.28 * k)
             add(f"{side}_thigh_back", f"{side}_hip", -0.07 * k * self.shape.build, 0, -0.25 * k)
             add(f"{side}_elbow_tip", f"{side}_elbow", -0.045 * k, 0, 0)
-            seat = -0.093 * k
-            add(f"{side}_seat_back", "pelvis", -0.07 * k, s * 0.09 * k, seat)
-            add(f"{side}_seat_front", "pelvis", 0.06 * k, s * 0.09 * k, seat)
-            add(f"{side}_rump", "pelvis", -0.1 * k, s * 0.07 * k, -0.02 * k)
-            add(f"{side}_back_low", "spine2", -0.115 * k, s * 0.06 * k, 0)
-            add(f"{side}_back_high", "spine3", -0.115 * k, s * 0.09 * k, 0.09 * k)
-            add(f"{side}_belly", "spine1", 0.115 * k, s * 0.06 * k, 0)
-            add(f"{side}_chest", "spine3", 0.115 * k, s * 0.07 * k, 0.08 * k)
+            seat = (-0.026 - 0.075 * self.shape.build) * k
+            add(f"{side}_seat_back", "pelvis", -0.07 * k, s * 0.07 * k, seat)
+            add(f"{side}_seat_front", "pelvis", 0.05 * k, s * 0.07 * k, seat)
+            add(f"{side}_rump", "pelvis", -0.07 * k - 0.075 * thick, s * 0.07 * k, -0.026 * k)
+            add(f"{side}_back_low", "spine2", -0.095 * thick, s * 0.06 * k, 0.02 * k)
+            add(f"{side}_back_high", "spine3", -0.1 * thick, s * 0.075 * k, 0.08 * k)
+            add(f"{side}_belly", "spine1", 0.09 * thick, s * 0.055 * k, 0.03 * k)
+            add(f"{side}_chest", "spine3", 0.1 * thick, s * 0.075 * k, 0.08 * k)
             add(f"ear_{'left' if s > 0 else 'right'}", "head", 0, s * self.head_radius, 0.1 * k)
             name = "left" if s > 0 else "right"
             add(f"shoulder_{name}", f"{side}_shoulder", 0, 0, 0.05 * k)
@@ -311,9 +313,9 @@ class Body:
         add("eyes", "head", 0.95 * r, 0, 1.2 * r)
         add("forehead", "head", 0.9 * r, 0, 1.45 * r)
         add("throat", "neck", 0.06 * k, 0, 0.05 * k)
-        add("chest", "spine3", 0.115 * k, 0, 0.06 * h / 1.72)
-        add("stomach", "spine1", 0.115 * k, 0, 0)
-        add("lower_back", "spine1", -0.115 * k, 0, 0)
+        add("chest", "spine3", 0.1 * thick, 0, 0.06 * k)
+        add("stomach", "spine1", 0.09 * thick, 0, 0.03 * k)
+        add("lower_back", "spine1", -0.09 * thick, 0, 0.03 * k)
         add("groin", "pelvis", 0.05 * k, 0, -0.09 * k)
         return found
 
@@ -357,7 +359,10 @@ class Body:
             reach = half * k
             add(joint, "capsule", (0, -reach, z * k), (0, reach, z * k), radius * thick, share)
 
-        across("pelvis", 0.07, -0.01, 0.085, 0.115)
+        across("pelvis", 0.07, 0.0, 0.085, 0.055)
+        for y in (-0.07, 0.07):  # what one sits on reaches from back to front
+            ends = ((-0.07 * k, y * k, -0.026 * k), (0.05 * k, y * k, -0.026 * k))
+            add("pelvis", "capsule", *ends, 0.075 * thick, 0.03)
         across("spine1", 0.055, 0.03, 0.09, 0.09)
         across("spine2", 0.06, 0.02, 0.095, 0.07)
         across("spine3", 0.075, 0.08, 0.1, 0.16)

@@ -81,9 +81,9 @@ def _tree(body: Body, self_collision: bool, joint: int = 0, indent: str = "    "
         )
     # bit 1: the body itself, bit 2: the scene; the body asks for the scene and, if told, itself
     affinity = 3 if self_collision else 2
-    for geom in body.geoms:
-        if geom.joint == joint:
-            lines.append(inner + _geom(geom, affinity))
+    own = [geom for geom in body.geoms if geom.joint == joint]
+    for number, geom in enumerate(own):
+        lines.append(inner + _geom(geom, name + (f"_{number + 1}" if number else ""), affinity))
     for site, (owner, place) in body.sites.items():
         if owner == joint:
             lines.append(f'{inner}<site name="{site}" pos="{_numbers(place)}"/>')
@@ -94,10 +94,10 @@ def _tree(body: Body, self_collision: bool, joint: int = 0, indent: str = "    "
     return text + f"{indent}</body>\n"
 
 
-def _geom(geom: Geom, affinity: int) -> str:
-    name = JOINTS[geom.joint]
-    colour = LEFT if name[:2] == "L_" else RIGHT if name[:2] == "R_" else TRUNK
-    if name in ("head", "neck"):
+def _geom(geom: Geom, name: str, affinity: int) -> str:
+    joint = JOINTS[geom.joint]
+    colour = LEFT if joint[:2] == "L_" else RIGHT if joint[:2] == "R_" else TRUNK
+    if joint in ("head", "neck"):
         colour = SKIN
     if geom.kind == "box":
         form = f'type="box" pos="{_numbers(geom.a)}" size="{_numbers(np.divide(geom.size, 2))}"'
