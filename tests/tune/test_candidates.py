@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -59,7 +61,7 @@ def test_heads_with_their_own_candidates_do_what_each_was_judged_for(grid):
 
 def test_higher_thresholds_visit_more():
     visits, allowed, _ = visits_of(structured(), GRIDS["sparge"])
-    for lower, higher in zip(visits, visits[1:], strict=False):
+    for lower, higher in pairwise(visits):
         assert not (lower & ~higher).any()
     assert torch.equal(visits[-1], allowed.expand_as(visits[-1]))
 

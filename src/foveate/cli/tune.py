@@ -1,8 +1,8 @@
 """`foveate tune`: thresholds for every head of a model, under one budget, as a small JSON profile.
 
 The one thing to know: everything that was measured lies in a file beside the output (`….state`)
-until the profile is written. After Ctrl-C the same command goes on from there, and another target
-for the same model and text needs no new calibration.
+until the profile is written. After Ctrl-C the same command goes on from there, also with another
+target.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import shlex
+import sys
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rows", type=int, default=8, help="sampled rows of each block, default %(default)s")
     add("--text", metavar="FILE", help="calibration text; default: the novel that ships here")
     add("--stride", type=int, default=16, help="of xattention, default %(default)s")
+    add("--judge", action="store_true", help="of sparge: try values of the similarity judge, too")
     add("--correct", action="store_true", help="with mean correction of skipped blocks")
     add("-o", "--out", metavar="FILE", help="default: MODEL-SELECT.json")
     add("--threads", type=int, default=0, help="threads; 0 leaves torch's choice")
@@ -49,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     model, tokens, text = _load(args, max(lengths))
-    result = tune(args, model, tokens, text, lengths, out)
+    try:
+        result = tune(args, model, tokens, text, lengths, out)
+    except KeyboardInterrupt:
+        print("foveate tune: what was measured is kept; the same command goes on", file=sys.stderr)
+        raise
     if args.json:
         print_json(result)
     else:
@@ -217,7 +223,10 @@ def _grid(args: argparse.Namespace) -> Any:
     from ..tune import LIKENESS, Grid
 
     if args.select == "sparge":
-        return Grid(Sparge(correct=args.correct), likeness=(None, *LIKENESS))
+        likeness = (None, *LIKENESS) if args.judge else (None,)
+        return Grid(Sparge(correct=args.correct), likeness=likeness)
+    if args.judge:
+        raise ValueError("--judge is for sparge; xattention has no such judge")
     return Grid(XAttention(stride=args.stride, correct=args.correct))
 
 
@@ -277,7 +286,7 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--lengths", args.lengths, "--samples", str(args.samples), "--rows", str(args.rows)]
     if args.select == "xattention":
         words += ["--stride", str(args.stride)]
-    words += ["--correct"] * args.correct
+    words += ["--judge"] * args.judge + ["--correct"] * args.correct
     if args.text:
         words += ["--text", Path(args.text).name]
     return shlex.join(words)

@@ -33,8 +33,9 @@ THRESHOLDS = (
 """Thresholds tried, dense near 1, where most heads end."""
 
 LIKENESS = (0.2, 0.3, 0.4, 0.5)
-"""Values of SpargeAttn's judge tried beside "off": blocks less alike than this are always visited.
-Tried wider, from 0.1 to 0.7, heads of SmolLM2 chose 0.2 to 0.5, and hardly ever 0.6."""
+"""Values of SpargeAttn's judge that may be tried beside "off": blocks less alike than this are
+always visited. With them, SmolLM2 was no better on held-out text (six layers, 2048 and 4096 tokens,
+density 0.4: relative L1 0.0509, 0.0501 without), so they are left out unless asked for."""
 
 KNOBS = {"sparge": ("threshold", "similarity"), "xattention": ("threshold",)}
 """Selections that can be tuned, and the knobs that each head gets a value of."""
