@@ -171,6 +171,18 @@ def test_window_layers_stay_as_they_are(tiny, tokens, calls):
     assert calls == [foveate.Window(64, 0), XAttention((0.5,) * 4, block=64)]
 
 
+def test_shipped_profiles_belong_to_the_model_that_they_name():
+    from foveate.models import assets
+
+    try:
+        assets.locate("smollm2-135m")
+    except assets.MissingAsset as error:
+        pytest.skip(str(error))
+    model = assets.load("smollm2-135m")[0]
+    for name in ("smollm2-135m-sparge", "smollm2-135m-xattention"):
+        Profile.load(name).check(model)
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_profiles_load(name):
     profile = Profile.load(name)

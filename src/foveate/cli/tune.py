@@ -12,7 +12,6 @@ import hashlib
 import os
 import shlex
 import sys
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def tune(
         "date": date.today().isoformat(),
         "versions": _versions(),
     }
-    profile = Profile(args.select, _options(grid.base), _layers(chosen), known, _tidy(notes))
+    profile = Profile.of(chosen, known, _tidy(notes))
     profile.save(out)
     store.remove()
     return {"profile": str(out), "select": args.select, **profile.notes}
@@ -228,33 +227,6 @@ def _grid(args: argparse.Namespace) -> Any:
     if args.judge:
         raise ValueError("--judge is for sparge; xattention has no such judge")
     return Grid(XAttention(stride=args.stride, correct=args.correct))
-
-
-def _options(base: Any) -> dict[str, Any]:
-    """Fields of a selection that differ from its defaults, but for the knobs; and the block."""
-    from ..tune import KNOBS
-
-    plain = type(base)(threshold=1.0)  # a threshold alone, as the profile gives one
-    return {
-        f.name: getattr(base, f.name)
-        for f in fields(base)
-        if f.name not in KNOBS[base.name]
-        and (getattr(base, f.name) != getattr(plain, f.name) or f.name in ("block", "stride"))
-    }
-
-
-def _layers(chosen: dict[int, Any]) -> dict[int, dict[str, tuple[float, ...]]]:
-    """The knobs of each layer."""
-    from ..tune import KNOBS
-
-    return {
-        layer: {
-            name: getattr(select, name)
-            for name in KNOBS[select.name]
-            if getattr(select, name) is not None
-        }
-        for layer, select in chosen.items()
-    }
 
 
 def _fixed(table: Any, off: Any, density: float, grid: Any) -> dict[str, float]:

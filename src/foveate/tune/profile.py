@@ -23,6 +23,7 @@ from .fingerprint import differences
 
 FORMAT, VERSION = "foveate profile", 1
 _FOLDER = "profiles"
+_ALWAYS = ("block", "stride")  # said even where they are the defaults, which may change
 
 
 class ProfileError(ValueError):
@@ -74,6 +75,32 @@ class Profile:
                         f"layer {layer} has {name} for {len(values)} heads; expected {heads}"
                     )
         object.__setattr__(self, "_selections", self._build())
+
+    @classmethod
+    def of(
+        cls, chosen: dict[int, Selection], model: dict[str, Any], notes: dict[str, Any]
+    ) -> Profile:
+        """A profile of selections that differ in their knobs alone.
+
+        Args:
+            chosen: The selection of each tuned layer, with one value of each knob per head.
+            model: What `fingerprint` says of the model.
+            notes: See `Profile`.
+        """
+        base = next(iter(chosen.values()))
+        knobs = KNOBS[base.name]
+        plain = type(base)(threshold=1.0)  # a threshold alone, as the file gives one
+        options = {
+            f.name: value
+            for f in fields(base)
+            if f.name not in knobs
+            and ((value := getattr(base, f.name)) != getattr(plain, f.name) or f.name in _ALWAYS)
+        }
+        layers = {
+            layer: {name: getattr(one, name) for name in knobs if getattr(one, name) is not None}
+            for layer, one in chosen.items()
+        }
+        return cls(base.name, options, layers, model, notes)
 
     @property
     def selections(self) -> tuple[Selection | None, ...]:
