@@ -182,9 +182,10 @@ def _blocks(record: dict[str, Any]) -> str:
     note = (
         f"<p class=note>Layer {picture['layer']}, head {picture['head']}, first "
         f"{picture['tokens']:,} tokens; a cell is {picture['tokens'] // len(picture['mass'])} "
-        "queries by as many keys, and the darker, the more attention (one step is a factor of "
-        "1.8). The tinted cells are those that a selection visits, chosen before anything was "
-        "computed exactly; attention that it misses is drawn in the other colour. Blocks and mass "
+        "queries (downwards) by as many keys (to the right), and the darker, the more attention "
+        "(one step is a factor of 1.8). The tinted cells are those that a selection visits, "
+        "chosen before anything was computed exactly; attention that it misses is drawn in the "
+        "other colour. Blocks and mass "
         f"over all heads of the layer: {ways}.</p>"
     )
     return _section("What a selection keeps of it", block_maps(picture), note)

@@ -30,7 +30,8 @@ def curves(
         low, high = min(90, min(values) // 10 * 10), 100.0
         step = 10 if high - low <= 60 else 20
     else:
-        low, high, step = _scale(values)
+        some = max(map(abs, values)) / 100  # a flat curve gets room, too
+        low, high, step = _scale([min(values) - some, max(values) + some])
 
     def x(length: int) -> float:
         room = WIDTH - left - right
