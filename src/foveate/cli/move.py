@@ -188,9 +188,10 @@ def _plan(text: str, scene: Any, args: argparse.Namespace) -> Any:
         if args.plan:
             plan = read_plan(args.plan)
         elif args.edit:
+            old = read_plan(args.edit)
             from ..motion import edit
 
-            plan = edit(read_plan(args.edit), text, provider=provider)
+            plan = edit(old, text, provider=provider)
         elif provider is None:
             from ..motion.lang import design_offline
 

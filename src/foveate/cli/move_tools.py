@@ -89,7 +89,8 @@ def _findings(name: str, findings: list[Any]) -> str:
     if not findings:
         return f"{name}: nothing found"
     count = {s: sum(f.severity == s for f in findings) for s in ("error", "warn", "info")}
-    words = [f"{n} {s}{'s' * (n != 1)}" for s, n in count.items() if n]
+    names = {"error": "error", "warn": "warning", "info": "remark"}
+    words = [f"{n} {names[s]}{'s' * (n != 1)}" for s, n in count.items() if n]
     rows = [[f.severity, f.code, f.where, f.message, f.fix] for f in findings]
     head = ["", "code", "where", "what", "repair"]
     return f"{name}: {', '.join(words)}\n{table(head, rows)}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import rotations as rot
 from ..body import DOF
-from ..check.measures import depth_in, surface_depth
+from ..check.surfaces import depth_in, surface_depth
 from ..clip import MotionClip
 
 Array = np.ndarray

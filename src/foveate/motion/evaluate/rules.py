@@ -95,13 +95,13 @@ def upright_end() -> Rule:
 
 
 def swings(site: str, times: int, metres: float = 0.04) -> Rule:
-    """A site goes back and forth relative to the pelvis, each time by so much."""
+    """A site goes back and forth along its main direction, each time by so much."""
 
     def check(clip: MotionClip) -> tuple[bool, str]:
         path = relative(clip, site)
         centred = path - path.mean(0)
-        axis = np.linalg.svd(centred, full_matrices=False)[2]
-        count = max(_reversals(centred @ direction, metres) for direction in axis)
+        main = np.linalg.svd(centred, full_matrices=False)[2][0]
+        count = _reversals(centred @ main, metres)
         return count >= times, f"{count} turns"
 
     return Rule(f"{site} goes back and forth {times} times", check)

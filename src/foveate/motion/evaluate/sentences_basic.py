@@ -184,6 +184,7 @@ def arms() -> list[Prompt]:
             "put both hands on the hips",
             r.happens(near("R_hand", "hip_right", 0.25), 0.4),
             r.happens(near("L_hand", "hip_left", 0.25), 0.4),
+            r.happens(bent("B_elbow.flex", 50), 0.4),
         ),
         prompt(
             c,

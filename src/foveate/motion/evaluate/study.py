@@ -3,8 +3,8 @@
 The one thing to know: a page shows two clips of one sentence with sides and order drawn at random
 for each person, and every tenth pair is an attention check, the same clip against one that stands
 still. Answers are saved as a JSON file by the page itself; nothing is sent anywhere. Preference
-shares come with bootstrap intervals over people, and strengths are Bradley and Terry's (1952), which
-for two systems is the logarithm of the odds.
+shares come with bootstrap intervals over people, and strengths are Bradley and Terry's (1952),
+which for two systems is the logarithm of the odds.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,10 +51,12 @@ def _from_glb(path: Path) -> MotionClip:
 
 
 def _from_csv(path: Path, fps: float) -> MotionClip:
-    with path.open(encoding="utf-8") as file:
-        first = file.readline().split(",")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) < 2:
+        raise ValueError(f"{len(lines)} lines; expected rows of qpos, 54 numbers each")
+    first = lines[0].split(",")
     head = 1 if first and not _is_number(first[0]) else 0
-    table = np.loadtxt(path, delimiter=",", skiprows=head, ndmin=2)
+    table = np.loadtxt(lines[head:], delimiter=",", ndmin=2)
     if table.shape[1] == 55 and head and first[0].strip() == "time":
         if len(table) > 1:
             fps = 1 / float(np.median(np.diff(table[:, 0])))
@@ -72,7 +75,7 @@ def _is_number(word: str) -> bool:
 def _from_features(path: Path) -> MotionClip:
     try:
         held = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a NumPy array without pickles ({error})") from None
     if held.ndim == 3 and held.shape[1:] == (22, 3):
         return from_positions(held, humanml.FPS)

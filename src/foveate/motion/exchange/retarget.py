@@ -31,7 +31,7 @@ def to_clip(motion: SkeletalMotion, text: str = "") -> MotionClip:
         ValueError: The joints' names belong to no known family.
     """
     family, found = recognise(motion.names)
-    if family == "foveate" and len(found) == 22 == len(motion.names):
+    if sorted(motion.names) == sorted(JOINTS):
         return _own(motion, found, text)
     _complete_trunk(motion, found)
     shape = fitted_shape(_lengths(motion, found))
@@ -141,7 +141,8 @@ def fitted_shape(bone: dict[int, float]) -> BodyShape:
         height = leg = legs / (0.491 - 0.03 / 1.72)
     height = float(np.clip(height, 0.8, 2.5))
     arms, wide = both("elbow", "wrist"), bone.get(JOINT["L_shoulder"], 0.0)
-    side = float(np.sqrt(max(wide**2 - (0.02 * height) ** 2, 0))) or 0.07 * height
+    high = 0.02 * (0.875 * height - 0.53 * leg) / 0.345  # the shoulder lies above the collar joint
+    side = float(np.sqrt(max(wide**2 - high**2, 0))) or 0.07 * height
 
     def ratio(value: float, low: float, high: float) -> float:
         return float(np.clip(round(value, 5), low, high))

@@ -22,6 +22,9 @@ SKY_TOP = np.array([0.86, 0.88, 0.90], np.float32)
 SKY_LOW = np.array([0.965, 0.96, 0.945], np.float32)
 FLOOR = np.array([0.90, 0.89, 0.865], np.float32)
 FLOOR_ODD = np.array([0.872, 0.862, 0.838], np.float32)
+WATER = np.array([0.66, 0.76, 0.80], np.float32)
+WATER_ODD = np.array([0.64, 0.745, 0.79], np.float32)
+WATER_LEVEL = -0.5  # metres
 LINE = np.array([0.74, 0.73, 0.70], np.float32)
 GRID = 0.5  # metres between floor lines
 SCALE = 2  # the body is drawn this many times finer; `_halved` knows it
@@ -57,6 +60,7 @@ class Painter:
         camera: Camera,
         scene: Sequence[Solid] = (),
         decals: Sequence[tuple[np.ndarray, tuple[int, int, int, int]]] = (),
+        floor: bool = True,
     ) -> np.ndarray:
         """One picture.
 
@@ -66,33 +70,37 @@ class Painter:
             scene: What stands still; drawn once per camera.
             decals: Polygons on the floor, world points [N, 3] with a colour (red, green, blue,
                 alpha) in 0..255.
+            floor: False shows water far below instead.
 
         Returns:
             The picture, uint8 [height, width, 3].
         """
-        back, depth = self._background(camera, scene)
+        back, depth = self._background(camera, scene, floor)
         picture = back.copy()
         opaque = [s for s in solids if s.alpha >= 1]
         ghosts = [s for s in solids if s.alpha < 1]
-        if opaque:
+        if opaque and floor:
             _cast_shadows(picture, opaque, camera, depth)
         if decals:
-            _decorate(picture, decals, camera)
+            decorate(picture, decals, camera)
         if ghosts:
             self._lay(picture, ghosts, camera, depth, ghosts[0].alpha)
         if opaque:
             self._lay(picture, opaque, camera, depth, 1.0)
         return (picture * 255 + 0.5).astype(np.uint8)  # all values lie in 0..1
 
-    def _background(self, camera: Camera, scene: Sequence[Solid]) -> tuple[np.ndarray, np.ndarray]:
+    def _background(
+        self, camera: Camera, scene: Sequence[Solid], floor: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sky, floor and scene of a camera: float picture, and its depth at body resolution."""
-        key = (camera, tuple(map(id, scene)))
+        key = (camera, tuple(map(id, scene)), floor)
         if self._kept is not None and self._kept[0] == key:
             return self._kept[1], self._kept[2]
-        picture = _ground(camera, self.width, self.height)
+        picture = _ground(camera, self.width, self.height, floor)
         depth = np.full((self.height * SCALE, self.width * SCALE), np.inf, np.float32)
         if scene:
-            _cast_shadows(picture, scene, camera, depth)
+            if floor:
+                _cast_shadows(picture, scene, camera, depth)
             self._lay(picture, scene, camera, depth, 1.0, keep_depth=True)
         # the scene is held so that a later list cannot take over the identity of this one
         self._kept = (key, picture, depth, tuple(scene))
@@ -247,7 +255,7 @@ def _sun(camera: Camera) -> np.ndarray:
     return sun / np.linalg.norm(sun)
 
 
-def _ground(camera: Camera, width: int, height: int) -> np.ndarray:
+def _ground(camera: Camera, width: int, height: int, dry: bool) -> np.ndarray:
     """Sky and floor: checks of half a metre with lines, fading into the sky."""
     focal = camera.focal(height)
     x = (np.arange(width) + 0.5 - width / 2) / focal
@@ -257,8 +265,9 @@ def _ground(camera: Camera, width: int, height: int) -> np.ndarray:
     lift = np.clip(slope[..., 2] * 1.6 + 0.25, 0, 1)[..., None]
     picture = (SKY_LOW * (1 - lift) + SKY_TOP * lift).astype(np.float32)
     down = np.minimum(slope[..., 2], -1e-6)
-    t = -eye[2] / down
-    if eye[2] <= 0:
+    level = 0.0 if dry else WATER_LEVEL
+    t = (level - eye[2]) / down
+    if eye[2] <= level:
         return picture
     at = eye[:2] + t[..., None] * slope[..., :2]
     away = np.linalg.norm(at - np.asarray(camera.target)[:2], axis=2)
@@ -271,8 +280,11 @@ def _ground(camera: Camera, width: int, height: int) -> np.ndarray:
         0.35 / np.maximum(pixel, 1e-6), 0, 1
     )
     even = np.clip(1.5 - pixel, 0, 1) * odd
-    floor = FLOOR + (FLOOR_ODD - FLOOR) * even[..., None]
-    floor = floor + (LINE - floor) * (0.8 * line)[..., None]
+    if dry:
+        floor = FLOOR + (FLOOR_ODD - FLOOR) * even[..., None]
+        floor = floor + (LINE - floor) * (0.8 * line)[..., None]
+    else:
+        floor = WATER + (WATER_ODD - WATER) * even[..., None]
     shown = np.clip((9.0 - away) / 6.0, 0, 1) * (slope[..., 2] < -1e-3)
     picture += (floor - picture) * (shown**1.5)[..., None]
     return picture.astype(np.float32)
@@ -327,7 +339,7 @@ def _fallen(
     return convex_hull(pixel) if (deep > 0.1).all() else None
 
 
-def _decorate(picture: np.ndarray, decals: Sequence, camera: Camera) -> None:
+def decorate(picture: np.ndarray, decals: Sequence, camera: Camera) -> None:
     """Lay polygons onto the floor of `picture` in place, antialiased by drawing them finer."""
     height, width = picture.shape[:2]
     layer = Image.new("RGBA", (width * SCALE, height * SCALE))

@@ -24,7 +24,7 @@ from ..scene import Scene
 from .camera import Camera, framing
 from .figure import figure
 from .painter import Painter
-from .stage import clip_cameras, ghost_solids, overlays, pose_solids, scene_solids
+from .stage import clip_cameras, ghost_solids, has_floor, overlays, pose_solids, scene_solids
 
 INK = (35, 32, 27)
 SOFT = (109, 103, 93)
@@ -94,7 +94,9 @@ def frame_picture(
     with renderer(width, height, kind) as draw:
         decals = _decals(clip, frame) if marks else []
         solids = figure(clip.joints[frame], clip.rotations[frame], clip.body)
-        return draw.draw(solids, camera, scene_solids(clip.scene), decals)
+        return draw.draw(
+            solids, camera, scene_solids(clip.scene), decals, floor=has_floor(clip.scene)
+        )
 
 
 def clip_frames(
@@ -124,13 +126,13 @@ def clip_frames(
     """
     facing = float(np.degrees(rot.yaw_of(clip.rotations[0, 0])))
     cameras = cameras or clip_cameras(clip.joints, width, height, azimuth + facing)
-    scene = scene_solids(clip.scene)
+    scene, floor = scene_solids(clip.scene), has_floor(clip.scene)
     with renderer(width, height, kind) as draw:
 
         def one(frame: int) -> np.ndarray:
             solids = figure(clip.joints[frame], clip.rotations[frame], clip.body)
             decals = _decals(clip, frame) if marks else []
-            return draw.draw(solids, cameras[frame], scene, decals)
+            return draw.draw(solids, cameras[frame], scene, decals, floor=floor)
 
         if not isinstance(draw, Painter) or threads < 2:
             for frame in range(len(clip)):
@@ -220,7 +222,8 @@ def pose_picture(
             if focus is not None:
                 at = pose.sites(focus, body=body)[0]
                 camera = replace(camera, target=tuple(at), distance=0.8)
-            tile = Image.fromarray(draw.draw(solids, camera, objects, decals))
+            picture = draw.draw(solids, camera, objects, decals, floor=has_floor(scene))
+            tile = Image.fromarray(picture)
             _caption(tile, view, camera, places if labels else None)
             tiles.append(np.asarray(tile))
     return np.concatenate(tiles, axis=1)
@@ -298,7 +301,9 @@ def contact_sheet(
             places, turns = fk(pose.root_pos, pose.root_quat, pose.joint_quat, body)
             camera = framing(_around(places, None), *tile, azimuth=150 + facing, elevation=-12)
             camera = replace(camera, distance=float(np.clip(camera.distance, 2.6, 5.0)))
-            picture = draw.draw(figure(places, turns, body), camera, objects)
+            picture = draw.draw(
+                figure(places, turns, body), camera, objects, floor=has_floor(scene)
+            )
             sheet.paste(Image.fromarray(picture), (x, y))
             pen.text((x + 2, y + tile[1] + 3), f"{i + 1}", fill=(11, 110, 99), font=font(13))
             label = _fitting(label, tile[0] - 30, 13)

@@ -26,6 +26,7 @@ WOOD: Colour = (0.80, 0.70, 0.56)
 CLOTH: Colour = (0.62, 0.70, 0.74)
 STONE: Colour = (0.66, 0.65, 0.62)
 GROUND: Colour = (0.74, 0.74, 0.66)
+MOST_DISTANT = 5.2  # metres: a camera farther away than this follows instead
 CONTACT = (22, 140, 120, 150)
 SUPPORT = (22, 140, 120, 60)
 MASS = (196, 40, 60, 235)
@@ -35,6 +36,11 @@ ARROW = (90, 90, 96, 150)
 def scene_solids(scene: Scene | None) -> list[Solid]:
     """The objects of a scene."""
     return [] if scene is None else [solid for item in scene.objects for solid in _object(item)]
+
+
+def has_floor(scene: Scene | None) -> bool:
+    """Whether there is a floor at height 0."""
+    return scene is None or scene.floor
 
 
 def _object(item: SceneObject) -> list[Solid]:
@@ -160,10 +166,10 @@ def clip_cameras(
     """
     low, high = places.min((0, 1)), places.max((0, 1))
     around = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
-    pad = np.array([0.12, 0.12, 0.22])
+    pad = np.array([0.06, 0.06, 0.2])
     corners = (low - pad * [1, 1, 0]) + around * (high - low + pad * [2, 2, 1])
     fixed = framing(corners, width, height, azimuth=azimuth, elevation=elevation, margin=1.04)
-    if fixed.distance < 5.2 or len(places) < 2:
+    if fixed.distance < MOST_DISTANT or len(places) < 2:
         return [fixed] * len(places)
     from scipy.ndimage import gaussian_filter1d
 
