@@ -15,7 +15,7 @@ from foveate.motion import rotations as rot
 from foveate.motion.body import JOINT
 from foveate.motion.exchange import humanml
 from foveate.motion.exchange.bvh import BrokenBVH, parse_bvh
-from foveate.motion.exchange.gltf import read_glb
+from foveate.motion.exchange.gltf_read import read_glb
 from foveate.motion.exchange.names import FAMILIES, plain, recognise
 from foveate.motion.exchange.npz import plan_of
 from foveate.motion.exchange.skeletal import from_qpos, resampled

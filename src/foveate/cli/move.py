@@ -15,10 +15,10 @@ plan, with which `--edit` goes on.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from .console import BadInput, Progress, print_json
+from .console import BadInput, Progress
+from .move_files import line_of, outputs, read_plan, report, size_of, write
 
 TOOLS = ("lint", "physics", "view", "bench", "study")
 DEFAULT = "motion.mp4"
@@ -47,8 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--designer",
         default="offline",
         metavar="NAME",
-        help="offline (default), openai:MODEL, anthropic:MODEL, transformers:FOLDER, replay:FILE",
+        help="offline (default), openai:MODEL[@URL], anthropic:MODEL, transformers:FOLDER, "
+        "replay:FILE, human",
     )
+    add(
+        "--mode",
+        default="outline",
+        choices=("outline", "sequential"),
+        help="a model plans all keys at once or one by one; default %(default)s",
+    )
+    add("--candidates", type=int, default=1, help="plans to ask a model for, default %(default)s")
+    add("--calls", type=int, default=60, help="most requests to a model, default %(default)s")
+    add("--record", metavar="FILE", help="keep the conversation; replay:FILE repeats it")
     add(
         "--feedback",
         default="direct",
@@ -103,7 +113,7 @@ def _needed() -> None:
 def make(text: str, args: argparse.Namespace) -> int:
     """A text, an edited plan, or a plan, to files."""
     outs = outputs(args.out or [DEFAULT])
-    size, scene = _size(args.size), _scene(args.scene)
+    size, scene = size_of(args.size), _scene(args.scene)
     if not 5 <= args.fps <= 120:
         raise BadInput(f"--fps is {args.fps:g}; expected 5 to 120")
     if not text and not args.plan:
@@ -122,34 +132,6 @@ def make(text: str, args: argparse.Namespace) -> int:
     return 0
 
 
-def outputs(names: list[str]) -> list[Path]:
-    """Paths to write, checked before anything is computed."""
-    from ..motion.exchange import FORMATS
-
-    found = []
-    for name in names:
-        path = Path(name)
-        if path.suffix.lower() not in FORMATS:
-            known = " ".join(ending[1:] for ending in FORMATS)
-            raise BadInput(f'cannot write "{name}"; expected a name that ends in one of: {known}')
-        if not path.parent.is_dir():
-            raise BadInput(f'folder "{path.parent}" does not exist; make it first')
-        if path.is_dir():
-            raise BadInput(f'"{name}" is a folder; expected the name of a file')
-        found.append(path)
-    return found
-
-
-def _size(text: str) -> tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(p.isdigit() for p in parts):
-        raise BadInput(f'--size is "{text}"; expected WIDTHxHEIGHT, e.g. 640x480')
-    width, height = map(int, parts)
-    if not all(64 <= v <= 2160 and v % 2 == 0 for v in (width, height)):
-        raise BadInput(f'--size is "{text}"; expected even numbers from 64 to 2160')
-    return width, height
-
-
 def _scene(name: str | None) -> Any:
     from ..motion import Scene
 
@@ -159,32 +141,13 @@ def _scene(name: str | None) -> Any:
         raise BadInput(str(error)) from None
 
 
-def read_plan(name: str) -> Any:
-    """A plan from a .json file, or from the .npz that carries one."""
-    from ..motion import KeyframePlan
-    from ..motion.exchange.npz import plan_of
-
-    path = Path(name)
-    if not path.is_file():
-        raise BadInput(f'"{name}" is not a file; expected a plan (.json, or a .npz of ours)')
-    try:
-        if path.suffix.lower() == ".npz":
-            plan = plan_of(path)
-            if plan is None:
-                raise BadInput(f"{path.name} carries no plan; one made by foveate move does")
-            return plan
-        return KeyframePlan.from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{path.name}: {error}") from None
-
-
 def _plan(text: str, scene: Any, args: argparse.Namespace) -> Any:
     """The plan that is to be performed."""
     from ..motion import StyleSpec
 
     try:
         style = StyleSpec(name=args.style) if args.style else None
-        provider = _provider(args.designer)
+        provider = _provider(args)
         if args.plan:
             plan = read_plan(args.plan)
         elif args.edit:
@@ -192,31 +155,43 @@ def _plan(text: str, scene: Any, args: argparse.Namespace) -> Any:
             from ..motion import edit
 
             plan = edit(old, text, provider=provider)
-        elif provider is None:
-            from ..motion.lang import design_offline
-
-            plan = design_offline(
-                text, scene, style=style, seed=args.seed, best_effort=args.best_effort
-            )
         else:
             from ..motion import animate, design
 
-            plan = design(text, scene=scene, provider=provider, seed=args.seed)
-            plan = animate(plan, provider=provider, feedback=args.feedback)
-    except (ValueError, OSError, ConnectionError, RuntimeError) as error:
-        raise BadInput(_line(error)) from None
+            plan = design(
+                text,
+                scene,
+                provider,
+                mode=args.mode,
+                seed=args.seed,
+                style=style,
+                candidates=args.candidates,
+                best_effort=args.best_effort,
+            )
+            if provider is not None:
+                plan = animate(plan, provider=provider, feedback=args.feedback)
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
+        raise BadInput(line_of(error)) from None
+    changes = {}
     if style is not None and plan.style != style:
-        plan = plan.model_copy(update={"style": style})
-    return plan
+        changes["style"] = style
+    if scene is not None and (args.plan or args.edit):
+        changes["scene"] = scene
+    return plan.model_copy(update=changes) if changes else plan
 
 
-def _provider(name: str) -> Any:
-    """None for the built-in designer."""
-    if name in ("offline", "auto"):
+def _provider(args: argparse.Namespace) -> Any:
+    """The model that plans; None for the built-in designer."""
+    if args.designer in ("offline", "auto"):
+        if args.record:
+            raise BadInput("--record keeps the conversation with a model; name one by --designer")
         return None
     from ..motion import mllm
 
-    return mllm.provider(name)
+    found = mllm.connect(args.designer)
+    if args.record:
+        found = mllm.RecordingProvider(found, args.record, reuse=True)
+    return mllm.Metered(found, mllm.Budget(calls=args.calls))
 
 
 def perform(plan: Any, args: argparse.Namespace, progress: Progress) -> Any:
@@ -237,95 +212,4 @@ def perform(plan: Any, args: argparse.Namespace, progress: Progress) -> Any:
             progress=lambda stage: progress.step(words.get(stage, stage)),
         )
     except (ValueError, RuntimeError) as error:
-        raise BadInput(_line(error)) from None
-
-
-def write(
-    clip: Any, out: Path, args: argparse.Namespace, size: tuple[int, int], plan: Any = None
-) -> None:
-    """One file."""
-    from ..motion import export
-    from ..motion.render.camera import VIEWS
-
-    if args.view not in VIEWS:
-        raise BadInput(f'--view is "{args.view}"; expected one of {", ".join(VIEWS)}')
-    ending = out.suffix.lower()
-    options: dict[str, Any] = {}
-    frames = round(clip.duration * args.fps) + 1
-    with Progress(frames, out.name, quiet=args.json) as progress:
-        if ending in (".mp4", ".gif"):
-            options = {
-                "width": size[0],
-                "height": size[1],
-                "azimuth": VIEWS[args.view],
-                "marks": args.marks,
-                "renderer": args.renderer,
-                "step": lambda done, total: progress.step(),
-            }
-            if ending == ".mp4":
-                options["fps"] = args.fps
-        elif ending == ".bvh":
-            options = {"skeleton": args.skeleton}
-        elif ending == ".png":
-            options = {"renderer": args.renderer}
-        elif ending in (".json", ".html", ".npz") and plan is not None:
-            options = {"plan": plan}
-        try:
-            export(clip, out, **options)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise BadInput(f"{out.name}: {_line(error)}") from None
-
-
-def report(clip: Any, plan: Any, outs: list[Path], args: argparse.Namespace) -> None:
-    """Say what was made, and what was not understood."""
-    from ..motion import lint
-
-    findings = lint(clip)
-    bad = [f for f in findings if f.severity != "info"]
-    facts = clip.report
-    if args.json:
-        print_json(
-            {
-                "files": [str(out) for out in outs],
-                "text": plan.text,
-                "seconds": clip.duration,
-                "frames": len(clip),
-                "plan": {"keys": len(plan.keys), "source": plan.source, "notes": plan.notes},
-                "coverage": plan.coverage.model_dump() if plan.coverage else None,
-                "findings": [f.to_json() for f in findings],
-                "report": facts.to_json(),
-            }
-        )
-        return
-    print(f"{', '.join(map(str, outs))}: {clip.duration:.1f} s, {_how(facts, clip)}")
-    known = plan.coverage
-    if known:
-        total = len(known.matched) + len(known.unmatched)
-        line = f"understood {len(known.matched)} of {total} content words"
-        if known.unmatched:
-            line += f"; ignored: {', '.join(known.unmatched)}"
-        print(line)
-    for note in plan.notes:
-        print(f"note: {note}")
-    for finding in bad[:3]:
-        print(f"linter: {finding.where}: {finding.message}")
-    if len(bad) > 3:
-        print(f"linter: and {len(bad) - 3} more; foveate move lint shows all")
-
-
-def _how(facts: Any, clip: Any) -> str:
-    if clip.source != "simulated":
-        return "not simulated"
-    words = f"performed by a simulated body ({facts.tracker})"
-    if facts.tracking_error_cm is not None:
-        words += f", {facts.tracking_error_cm:.1f} cm from the plan on average"
-    if facts.fell:
-        words += ", and it FELL"
-    if facts.physical is False:
-        words += f", held by a helper force of {100 * facts.residual_force:.1f} % of its weight"
-    return words
-
-
-def _line(error: BaseException) -> str:
-    """An error's text on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(line_of(error)) from None

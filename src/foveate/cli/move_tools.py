@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import BadInput, Progress, print_json, table
-from .move import _line, outputs, read_plan, write
+from .move_files import how, line_of, outputs, read_plan, write
 
 
 def _clip(words: list[str], tool: str) -> tuple[Any, Path]:
@@ -25,7 +25,7 @@ def _clip(words: list[str], tool: str) -> tuple[Any, Path]:
     try:
         return load(path), path
     except (ValueError, OSError) as error:
-        raise BadInput(_line(error)) from None
+        raise BadInput(line_of(error)) from None
 
 
 def lint(words: list[str], args: argparse.Namespace) -> int:
@@ -109,16 +109,14 @@ def physics(words: list[str], args: argparse.Namespace) -> int:
         try:
             done = track(clip, args.physics)
         except (ValueError, RuntimeError) as error:
-            raise BadInput(f"{path.name}: {_line(error)}") from None
+            raise BadInput(f"{path.name}: {line_of(error)}") from None
     for out in outs:
         write(done, out, args, (640, 480))
     facts = done.report
     if args.json:
         print_json({"files": [str(out) for out in outs], "report": facts.to_json()})
     else:
-        from .move import _how
-
-        print(f"{', '.join(map(str, outs))}: {done.duration:.1f} s, {_how(facts, done)}")
+        print(f"{', '.join(map(str, outs))}: {done.duration:.1f} s, {how(facts, done)}")
     return int(bool(facts.fell))
 
 
@@ -217,7 +215,7 @@ def study(words: list[str], args: argparse.Namespace) -> int:
             answers = [json.loads(Path(w).read_text()) for w in words]
             result = analyse(answers, seed=args.seed)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"cannot read the answers: {_line(error)}") from None
+            raise BadInput(f"cannot read the answers: {line_of(error)}") from None
         if args.json:
             print_json(result)
         else:
@@ -233,6 +231,6 @@ def study(words: list[str], args: argparse.Namespace) -> int:
     try:
         count = page_of(Path(words[0]), Path(words[1]), out, seed=args.seed)
     except (ValueError, OSError) as error:
-        raise BadInput(_line(error)) from None
+        raise BadInput(line_of(error)) from None
     print(f"{out}: {count} pairs; collect the answers it saves, then foveate move study *.json")
     return 0

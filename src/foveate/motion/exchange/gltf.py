@@ -1,4 +1,4 @@
-"""glTF 2.0 in one binary file (GLB): skeleton, skin, animation and scene; written and read back.
+"""glTF 2.0 in one binary file (GLB): skeleton, skin, animation and scene.
 
 The one thing to know: the rest pose of the file is a T-pose in which every joint's frame is aligned
 with the world, so a VRM animation (`.vrma`) is the same file with a table of bone names. Rotations
@@ -21,9 +21,9 @@ from .mesh import Mesh
 from .skeletal import SkeletalMotion
 
 FLOAT, USHORT, UINT, UBYTE = 5126, 5123, 5125, 5121
-_TYPES = {FLOAT: np.float32, USHORT: np.uint16, UINT: np.uint32, UBYTE: np.uint8}
-_SHAPES = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
+TYPES = {FLOAT: np.float32, USHORT: np.uint16, UINT: np.uint32, UBYTE: np.uint8}
+SHAPES = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+MAGIC, JSON, BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 
 VRM_BONES = {
     "pelvis": "hips",
@@ -60,7 +60,7 @@ class _Buffer:
     def add(
         self, values: np.ndarray, component: int, shape: str, bounds: bool = False, target: int = 0
     ) -> int:
-        values = np.ascontiguousarray(values, _TYPES[component])
+        values = np.ascontiguousarray(values, TYPES[component])
         self.data += b"\0" * (-len(self.data) % 4)
         view: dict[str, Any] = {
             "buffer": 0,
@@ -74,11 +74,11 @@ class _Buffer:
         accessor: dict[str, Any] = {
             "bufferView": len(self.views) - 1,
             "componentType": component,
-            "count": values.size // _SHAPES[shape],
+            "count": values.size // SHAPES[shape],
             "type": shape,
         }
         if bounds:
-            flat = values.reshape(-1, _SHAPES[shape])
+            flat = values.reshape(-1, SHAPES[shape])
             accessor["min"] = [float(v) for v in flat.min(0)]
             accessor["max"] = [float(v) for v in flat.max(0)]
         self.accessors.append(accessor)
@@ -179,9 +179,9 @@ def glb_bytes(
     total = 12 + 8 + len(text) + 8 + len(binary)
     return b"".join(
         [
-            struct.pack("<III", _MAGIC, 2, total),
-            struct.pack("<II", len(text), _JSON) + text,
-            struct.pack("<II", len(binary), _BIN) + binary,
+            struct.pack("<III", MAGIC, 2, total),
+            struct.pack("<II", len(text), JSON) + text,
+            struct.pack("<II", len(binary), BIN) + binary,
         ]
     )
 
@@ -240,106 +240,3 @@ def _animation(motion: SkeletalMotion, buffer: _Buffer) -> dict[str, Any]:
         xyzw = turns[:, joint][:, [1, 2, 3, 0]]
         channel(joint, "rotation", buffer.add(xyzw, FLOAT, "VEC4"))
     return {"name": "motion", "samplers": samplers, "channels": channels}
-
-
-class BrokenGLB(ValueError):
-    """The file is not a GLB, or has no animated skeleton that can be read."""
-
-
-def read_glb(path: str | Path) -> tuple[SkeletalMotion, dict[str, Any]]:
-    """Read the first animation of a GLB whose samplers share their times, as ours do.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The motion, and the extras of the asset.
-
-    Raises:
-        BrokenGLB: Not a GLB, or nothing in it can be read as a sampled skeletal animation.
-        OSError: It cannot be read.
-    """
-    path = Path(path)
-    try:
-        document, binary = _chunks(path.read_bytes())
-        return _motion_of(document, binary), document.get("asset", {}).get("extras", {})
-    except BrokenGLB as error:
-        raise BrokenGLB(f"{path.name}: {error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, struct.error) as error:
-        what = f"{type(error).__name__} {error}"
-        raise BrokenGLB(f"{path.name}: damaged or of an unknown form ({what})") from None
-
-
-def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
-    if len(data) < 20 or struct.unpack_from("<I", data)[0] != _MAGIC:
-        raise BrokenGLB("not a GLB file")
-    _, version, total = struct.unpack_from("<III", data)
-    if version != 2 or total != len(data):
-        raise BrokenGLB(f"version {version}, {total} bytes said, {len(data)} there; expected 2")
-    length, kind = struct.unpack_from("<II", data, 12)
-    if kind != _JSON:
-        raise BrokenGLB("the first chunk is not JSON")
-    document = json.loads(data[20 : 20 + length])
-    size, _ = struct.unpack_from("<II", data, 20 + length)
-    return document, data[28 + length : 28 + length + size]
-
-
-def _values(document: dict[str, Any], binary: bytes, index: int) -> np.ndarray:
-    accessor = document["accessors"][index]
-    view = document["bufferViews"][accessor["bufferView"]]
-    width, kind = _SHAPES[accessor["type"]], _TYPES[accessor["componentType"]]
-    if "byteStride" in view or "sparse" in accessor:
-        raise BrokenGLB("interleaved or sparse accessors are not read")
-    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    values = np.frombuffer(binary, kind, accessor["count"] * width, start)
-    return values.reshape(-1, width).astype(float)
-
-
-def _motion_of(document: dict[str, Any], binary: bytes) -> SkeletalMotion:
-    if not document.get("animations"):
-        raise BrokenGLB("it has no animation")
-    animation = document["animations"][0]
-    nodes = document["nodes"]
-    parent = {c: p for p, node in enumerate(nodes) for c in node.get("children", [])}
-    moved = {ch["target"]["node"] for ch in animation["channels"]}
-    skins = document.get("skins") or [{"joints": sorted(moved)}]
-    bones = list(skins[0]["joints"])
-    inside = set(bones)
-    order: list[int] = []
-    while len(order) < len(bones):  # parents first
-        ready = [b for b in bones if b not in order and parent.get(b) not in inside - set(order)]
-        if not ready:
-            raise BrokenGLB("its joints form no tree")
-        order += ready
-    times: np.ndarray | None = None
-    turns: dict[int, np.ndarray] = {}
-    moves: dict[int, np.ndarray] = {}
-    for ch in animation["channels"]:
-        sampler = animation["samplers"][ch["sampler"]]
-        own = _values(document, binary, sampler["input"])[:, 0]
-        if times is None:
-            times = own
-        if len(own) != len(times) or np.abs(own - times).max() > 1e-4:
-            raise BrokenGLB("its samplers do not share their times")
-        values = _values(document, binary, sampler["output"])
-        if len(values) != len(times):
-            raise BrokenGLB("only LINEAR and STEP samplers are read")
-        store = {"rotation": turns, "translation": moves}.get(ch["target"]["path"])
-        if store is not None:
-            store[ch["target"]["node"]] = values
-    if times is None or len(times) < 2:
-        raise BrokenGLB("its animation has fewer than two frames")
-    offsets = np.array([nodes[b].get("translation", [0, 0, 0]) for b in order], float)
-    local = np.zeros((len(times), len(order), 4))
-    for at, bone in enumerate(order):
-        still = np.array([nodes[bone].get("rotation", [0, 0, 0, 1])], float)
-        local[:, at] = turns.get(bone, still)[:, [3, 0, 1, 2]]
-    root = moves.get(order[0], offsets[:1].repeat(len(times), 0))
-    return SkeletalMotion(
-        names=[nodes[b].get("name", f"node{b}") for b in order],
-        parents=[order.index(parent[b]) if parent.get(b) in inside else -1 for b in order],
-        offsets=offsets,
-        turns=rot.unit(local),
-        root=root,
-        fps=(len(times) - 1) / float(times[-1] - times[0]),
-    )

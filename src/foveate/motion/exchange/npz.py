@@ -19,7 +19,8 @@ from .. import rotations as rot
 from ..body import BODY, JOINTS, PARENTS
 from ..clip import MotionClip, write_atomic
 from ..plan import KeyframePlan
-from .retarget import from_positions, to_clip
+from .positions import from_positions
+from .retarget import to_clip
 from .skeletal import SkeletalMotion, from_qpos, t_offsets
 
 SMPL_WIDTH = 72  # 24 joints of three numbers; the two hands are zero

@@ -11,9 +11,10 @@ import numpy as np
 from ..clip import MotionClip
 from . import READABLE, humanml
 from .bvh import read_bvh
-from .gltf import read_glb
+from .gltf_read import read_glb
 from .npz import read_npz
-from .retarget import from_positions, to_clip
+from .positions import from_positions
+from .retarget import to_clip
 
 
 def load(path: str | Path, fps: float | None = None) -> MotionClip:

@@ -47,14 +47,14 @@ def to_clip(motion: SkeletalMotion, text: str = "") -> MotionClip:
             continue
         align = _align(joint, rest, found, motion, body, facing)
         goal[:, joint] = rot.multiply(rot.quat_from_file(turns[:, found[joint]]), align)
-    _bend_in_plane(goal, turned, found)
-    local = _locals(goal)
+    bend_in_plane(goal, turned, found)
+    local = local_turns(goal)
     hinges = hinges_along(local)
     root = turned[:, found[0]].copy()
     notes = [f"retargeted from a skeleton of {len(motion.names)} joints ({family} names)"]
     root += _settle(root, goal, local, turned, found, body)
     qpos = join_qpos(root, rot.continuous(goal[:, 0]), hinges)
-    qpos, shift = _on_floor(qpos, body)
+    qpos, shift = on_floor(qpos, body)
     notes.append(f"moved vertically by {100 * shift:.1f} cm so that the feet meet the floor")
     return MotionClip(
         fps=motion.fps,
@@ -80,48 +80,6 @@ def _own(motion: SkeletalMotion, found: dict[int, int], text: str) -> MotionClip
     root, turn, local = joint_quats(sorted_)
     qpos = join_qpos(root, rot.continuous(turn), hinges_along(local))
     return MotionClip(fps=motion.fps, qpos=qpos, shape=shape, source="imported", text=text)
-
-
-def from_positions(joints: Array, fps: float, text: str = "") -> MotionClip:
-    """A clip from places of our 22 joints alone; turns about a bone's own axis are guessed.
-
-    Args:
-        joints: File frame, metres, [T, 22, 3].
-        fps: Frames per second.
-        text: What it shows.
-    """
-    joints = np.asarray(joints, float)
-    if joints.ndim != 3 or joints.shape[1:] != (22, 3) or not np.isfinite(joints).all():
-        raise ValueError(f"joints have shape {list(joints.shape)}; expected [T, 22, 3], all finite")
-    places = rot.from_file(joints)
-    bone = {j: np.median(_length(places[:, j] - places[:, PARENTS[j]])) for j in range(1, 22)}
-    body = body_of(fitted_shape(bone))
-    goal = np.empty((len(places), 22, 4))
-    hips, shoulders = places[:, 1] - places[:, 2], places[:, 16] - places[:, 17]
-    goal[:, 0] = _frame(up=places[:, 3] - places[:, 0], left=hips)
-    goal[:, 3] = _frame(up=places[:, 6] - places[:, 3], left=hips + shoulders)
-    goal[:, 6] = _frame(up=places[:, 9] - places[:, 6], left=hips + shoulders)
-    goal[:, 9] = _frame(up=places[:, 12] - places[:, 9], left=shoulders)
-    for joint in (12, 13, 14, 15, 1, 2, 16, 17, 4, 5, 18, 19, 7, 8, 10, 11, 20, 21):
-        above = goal[:, PARENTS[joint]]
-        child = next((c for c in range(22) if PARENTS[c] == joint), None)
-        if child is None:
-            goal[:, joint] = above
-            continue
-        now = rot.rotate(above, body.offsets[child])
-        goal[:, joint] = rot.multiply(_shortest(now, places[:, child] - places[:, joint]), above)
-    _bend_in_plane(goal, places, {j: j for j in range(22)})
-    hinges = hinges_along(_locals(goal))
-    qpos = join_qpos(places[:, 0], rot.continuous(goal[:, 0]), hinges)
-    qpos, shift = _on_floor(qpos, body)
-    notes = [
-        "made from joint positions; turns about the bones are guessed",
-        f"moved vertically by {100 * shift:.1f} cm so that the feet meet the floor",
-    ]
-    return MotionClip(
-        fps=fps, qpos=qpos, shape=body.shape, source="imported", text=text,
-        report=Report(notes=notes),
-    )  # fmt: skip
 
 
 def fitted_shape(bone: dict[int, float]) -> BodyShape:
@@ -230,10 +188,10 @@ def _align(
         return facing
     if joint in (13, 14):
         return tee
-    return rot.multiply(_shortest(now[None], rot.from_file(bone)[None])[0], tee)
+    return rot.multiply(shortest(now[None], rot.from_file(bone)[None])[0], tee)
 
 
-def _bend_in_plane(goal: Array, places: Array, found: dict[int, int]) -> None:
+def bend_in_plane(goal: Array, places: Array, found: dict[int, int]) -> None:
     """Turn thighs and upper arms so that knees and elbows bend about their one axis, in place."""
     for upper, lower, end, sign in (
         *((j, j + 3, j + 6, 1.0) for j in (1, 2)),
@@ -243,16 +201,16 @@ def _bend_in_plane(goal: Array, places: Array, found: dict[int, int]) -> None:
             continue
         a = places[:, found[lower]] - places[:, found[upper]]
         b = places[:, found[end]] - places[:, found[lower]]
-        a, b = a / _length(a)[:, None], b / _length(b)[:, None]
+        a, b = a / length(a)[:, None], b / length(b)[:, None]
         axis = np.cross(a, b) * sign
-        bent = np.degrees(np.arcsin(np.clip(_length(axis), 0, 1)))
+        bent = np.degrees(np.arcsin(np.clip(length(axis), 0, 1)))
         bent = np.where((a * b).sum(1) < 0, 180 - bent, bent)
         hint = rot.rotate(goal[:, upper], [0.0, 1.0, 0.0])
-        axis = axis / np.maximum(_length(axis), 1e-9)[:, None]
+        axis = axis / np.maximum(length(axis), 1e-9)[:, None]
         weight = np.clip((bent - 5) / 15, 0, 1)[:, None]
         axis = axis * weight + hint * (1 - weight)
-        goal[:, upper] = _frame(up=-a, left=axis)
-        goal_lower = _frame(up=-b, left=rot.rotate(goal[:, upper], [0.0, 1.0, 0.0]))
+        goal[:, upper] = frame(up=-a, left=axis)
+        goal_lower = frame(up=-b, left=rot.rotate(goal[:, upper], [0.0, 1.0, 0.0]))
         twist = rot.multiply(rot.inverse(goal_lower), goal[:, lower])
         if sign < 0:  # the forearm may turn about itself, a shank may not
             only = rot.unit(twist * [1, 0, 0, 1] + [1e-12, 0, 0, 0])
@@ -260,35 +218,35 @@ def _bend_in_plane(goal: Array, places: Array, found: dict[int, int]) -> None:
         goal[:, lower] = goal_lower
 
 
-def _frame(up: Array, left: Array) -> Array:
+def frame(up: Array, left: Array) -> Array:
     """Rotations [T, 4] whose z axis is `up` and whose y axis lies nearest to `left`."""
-    z = up / np.maximum(_length(up), 1e-9)[:, None]
+    z = up / np.maximum(length(up), 1e-9)[:, None]
     y = left - z * (left * z).sum(1, keepdims=True)
-    y /= np.maximum(_length(y), 1e-9)[:, None]
+    y /= np.maximum(length(y), 1e-9)[:, None]
     x = np.cross(y, z)
-    bad = _length(x) < 0.5  # left was parallel to up: nothing to go by
+    bad = length(x) < 0.5  # left was parallel to up: nothing to go by
     matrix = np.stack([x, y, z], axis=2)
     matrix[bad] = np.eye(3)
     return rot.from_matrix(matrix)
 
 
-def _shortest(a: Array, b: Array) -> Array:
+def shortest(a: Array, b: Array) -> Array:
     """Shortest rotations [T, 4] from vectors a to vectors b [T, 3]."""
-    a = a / np.maximum(_length(a), 1e-9)[:, None]
-    b = b / np.maximum(_length(b), 1e-9)[:, None]
+    a = a / np.maximum(length(a), 1e-9)[:, None]
+    b = b / np.maximum(length(b), 1e-9)[:, None]
     axis = np.cross(a, b)
-    sine, cosine = _length(axis), (a * b).sum(1)
+    sine, cosine = length(axis), (a * b).sum(1)
     opposite = (sine < 1e-9) & (cosine < 0)
     axis[opposite] = np.cross(a[opposite], [0.3, 0.5, 0.8])
     angle = np.where(opposite, np.pi, np.arctan2(sine, cosine))
-    return rot.axis_angle(axis / np.maximum(_length(axis), 1e-12)[:, None], angle)
+    return rot.axis_angle(axis / np.maximum(length(axis), 1e-12)[:, None], angle)
 
 
-def _length(v: Array) -> Array:
+def length(v: Array) -> Array:
     return np.linalg.norm(v, axis=-1)
 
 
-def _locals(goal: Array) -> Array:
+def local_turns(goal: Array) -> Array:
     above = goal[:, [PARENTS[j] for j in range(1, 22)]]
     return rot.multiply(rot.inverse(above), goal[:, 1:])
 
@@ -313,7 +271,7 @@ def _settle(
     return (theirs - ours).mean((0, 1)) if feet else np.zeros(3)
 
 
-def _on_floor(qpos: Array, body: Body) -> tuple[Array, float]:
+def on_floor(qpos: Array, body: Body) -> tuple[Array, float]:
     """Shifted so that the soles' low points lie on the floor in most frames."""
     clip = MotionClip(fps=30, qpos=qpos, shape=body.shape)
     lowest = clip.sites(*SOLES)[..., 2].min(1)

@@ -9,15 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .camera import VIEWS, Camera, framing
-from .pictures import (
-    clip_frames,
-    contact_sheet,
-    frame_picture,
-    png,
-    pose_picture,
-    side_by_side,
-    turntable,
-)
+from .pictures import clip_frames, frame_picture, png, pose_picture
+from .sheets import contact_sheet, side_by_side, turntable
 
 __all__ = [
     "Camera",

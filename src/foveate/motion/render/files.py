@@ -17,6 +17,7 @@ from ..clip import MotionClip, write_atomic
 from ..exchange.atomic import replacing
 from . import pictures
 from .camera import framing
+from .sheets import contact_sheet
 
 Step = Callable[[int, int], None]
 
@@ -135,7 +136,7 @@ def write_gif(frames: Iterable[np.ndarray], path: Path, fps: float) -> None:
 
 def to_png(clip: MotionClip, path: Path, columns: int = 6, renderer: str = "auto") -> None:
     """Contact sheet of the key poses."""
-    sheet = pictures.contact_sheet(clip, columns=columns, kind=renderer)
+    sheet = contact_sheet(clip, columns=columns, kind=renderer)
     write_atomic(path, pictures.png(sheet))
 
 

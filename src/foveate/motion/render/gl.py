@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .backdrop import SKY_LOW, decorate
 from .camera import Camera
-from .painter import SKY_LOW, decorate
 from .solids import Solid
 
 _STAGE = """

@@ -15,9 +15,9 @@ from ..body import Body
 from ..kinematics import centre_of_mass, fk, site_positions
 from ..pose import Pose
 from ..scene import Scene, SceneObject
+from .backdrop import convex_hull
 from .camera import Camera, framing
 from .figure import GHOST, figure
-from .painter import convex_hull
 from .solids import Colour, Solid, box
 
 Decal = tuple[np.ndarray, tuple[int, int, int, int]]

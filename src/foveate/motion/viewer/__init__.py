@@ -144,7 +144,7 @@ def _ground(clip: MotionClip, mass: np.ndarray) -> np.ndarray:
 
 def _support(clip: MotionClip) -> list[list[list[float]]]:
     """Corners of the support polygon in each frame, file frame."""
-    from ..render.painter import convex_hull
+    from ..render.backdrop import convex_hull
 
     points, touch = support_points(clip)
     found = []
