@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .lexicon import BEFORE_NOUNS, action_words, matches
+from .lexicon import BEFORE_NOUNS, Match, action_words, matches
 from .tokens import Token
 from .words import (
     AMOUNT,
@@ -78,10 +78,9 @@ def _at_connectors(tokens: list[Token]) -> list[Clause]:
         elif word == "at" and _spells(following, "same time"):
             i += 2
             cut("while", "while")
-        elif word == "after" and _spells(following, "that"):
-            i += 1
-            cut("then", "then")
-        elif word == "followed" and _spells(following, "by"):
+        elif (word == "after" and _spells(following, "that")) or (
+            word == "followed" and _spells(following, "by")
+        ):
             i += 1
             cut("then", "then")
         elif word in ("before", "after", "until") and _has_action(following):
@@ -95,7 +94,7 @@ def _at_connectors(tokens: list[Token]) -> list[Clause]:
         elif word in (",", "and", "but", "or"):
             if word == "," and following and following[0].text in ("and", "then", "but"):
                 pass  # the next connector decides
-            elif _starts_action(following) or _is_ellipsis(following):
+            elif _starts_action(following) or _is_ellipsis(following) or _names_action(following):
                 cut("then", word)
             elif word == ",":
                 pass
@@ -141,7 +140,7 @@ def _in_order_of_time(parts: list[Clause]) -> list[Clause]:
 def _at_further_actions(clause: Clause) -> list[Clause]:
     """Cut a clause that speaks of more than one action without a connector between them."""
     chosen: list[tuple[int, set[int]]] = []
-    for match in matches(clause.tokens):
+    for match in _verbs_first(clause.tokens):
         covered = set(match.positions)
         if any(covered & taken or min(taken) < match.head < max(taken) for _, taken in chosen):
             continue
@@ -161,6 +160,12 @@ def _at_further_actions(clause: Clause) -> list[Clause]:
         relation = "then" if word == "to" else "while"
         found.append(Clause(tokens, relation, word if word in ("with", "to") else "ing"))
     return found
+
+
+def _verbs_first(tokens: Sequence[Token]) -> list[Match]:
+    """Matches, those that begin with a part (`head down`) after those that begin with a verb."""
+    found = matches(tokens)
+    return sorted(found, key=lambda m: any(x in PARTS for x in tokens[m.head].lemmas))
 
 
 def _start_of(tokens: Sequence[Token], head: int) -> int:
@@ -218,6 +223,20 @@ def _starts_action(tokens: Sequence[Token], strict: bool = True) -> bool:
                 return False
             continue
         return token.text.endswith("ly") and i < 2 and _starts_action(tokens[i + 1 :])
+    return False
+
+
+def _names_action(tokens: Sequence[Token]) -> bool:
+    """`a right hook`, `two jumps`: an action as a noun, after `and`."""
+    words = list(tokens[:4])
+    if not words or not (words[0].text in ("a", "an", "one") or words[0].value is not None):
+        return False
+    for token in words[1:]:
+        thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
+        if not thing and any(x in action_words() and x not in DIRECTIONS for x in token.lemmas):
+            return True
+        if token.text not in DIRECTIONS and token.text not in AMOUNT:
+            return False
     return False
 
 

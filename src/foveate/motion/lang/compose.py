@@ -237,7 +237,9 @@ def _release_arms(state: State, group: list[Frame], before: set[str], steps: lis
     """An arm that was kept somewhere and now does something else is no longer kept."""
     for side in list(before):
         touched = any(
-            n.startswith(f"{side}_") and n[2:].startswith(ARM_JOINTS) for st in steps for n in st.dofs
+            n.startswith(f"{side}_") and n[2:].startswith(ARM_JOINTS)
+            for st in steps
+            for n in st.dofs
         )
         ends_down = steps and steps[-1].dofs.get(f"{side}_shoulder.elevation", 99.0) < 15
         if touched and ends_down:

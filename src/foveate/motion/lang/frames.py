@@ -278,7 +278,7 @@ def _crosses_preposition(following: Sequence[Token]) -> bool:
 def _manner(frame: Frame, tokens: list[Token], i: int) -> bool:
     token = tokens[i]
     words = (token.text, *token.lemmas)
-    if token.text == "left" or token.used and token.text in ("high", "up"):
+    if token.text == "left" or (token.used and token.text in ("high", "up")):
         return False
     tempo = next((TEMPO[w] for w in words if w in TEMPO), None)
     if tempo is not None:
@@ -286,7 +286,9 @@ def _manner(frame: Frame, tokens: list[Token], i: int) -> bool:
         frame.speed *= tempo ** (1.5 if very else 1.0)
         return True
     style = next((STYLES[w] for w in words if w in STYLES), None)
-    if style is not None and not (token.text in ("child", "kid") and i < 3 and not _like(tokens, i)):
+    if style is not None and not (
+        token.text in ("child", "kid") and i < 3 and not _like(tokens, i)
+    ):
         name, strength = style
         slight = i > 0 and tokens[i - 1].text in ("slightly", "bit", "little")
         frame.styles[name] = max(frame.styles.get(name, 0.0), strength * (0.5 if slight else 1.0))

@@ -154,7 +154,7 @@ def nearest(words: Sequence[str], count: int = 3) -> list[str]:
 
     first = {}
     for sense in senses().values():
-        for form in sense.forms:
+        for form in sense.forms if sense.primitive != "unsupported" else ():
             first.setdefault(form.split()[0].split("|")[0], sense.name)
     scored = [
         (difflib.SequenceMatcher(None, word, form).ratio(), name)
@@ -208,7 +208,7 @@ def _fits(element: tuple[str, ...], tokens: Sequence[Token], at: int) -> bool:
             if token.text in DIRECTIONS:
                 return True
         elif alternative == "$part":
-            if any(lemma in PARTS for lemma in token.lemmas):
+            if any(lemma in PARTS and lemma != "side" for lemma in token.lemmas):
                 return True
         elif alternative[1:] in CLASSES:
             if any(PARTS.get(lemma) in CLASSES[alternative[1:]] for lemma in token.lemmas):
@@ -251,8 +251,7 @@ def _standing(tokens: Sequence[Token], start: int, length: int) -> float:
         before.text in BEFORE_NOUNS
         or before.value is not None
         or before.lemma in AMOUNT
-        or before.lemma in TEMPO
-        and before.lemma[-2:] != "ly"
+        or (before.lemma in TEMPO and before.lemma[-2:] != "ly")
     )
     if is_thing and length == 1 and before is not None and before.text not in SUBJECTS:
         return -2.0

@@ -15,8 +15,7 @@ TOUCH: dict[str, str] = {
     "head_top": "A_shoulder elev 121 plane 81 axial -10, A_elbow 108 pron -17, A_collar 23",
     "head": "A_shoulder elev 121 plane 81 axial -10, A_elbow 108 pron -17, A_collar 23",
     "head_back": "A_shoulder elev 139 plane 43 axial -55, A_elbow 128, A_wrist -10, A_collar 13",
-    "forehead":
-        "A_shoulder elev 94 plane 98 axial 26, A_elbow 114 pron -39, A_wrist -24, A_collar 11",
+    "forehead": "A_shoulder elev 94 plane 98 axial 26, A_elbow 114 pron -39, A_wrist -24, A_collar 11",
     "brow": "A_shoulder elev 100 plane 61 axial -22, A_elbow 118, A_wrist -8, A_collar 15",
     "face": "A_shoulder elev 88 plane 98 axial 28, A_elbow 118 pron -21, A_wrist -22, A_collar 8",
     "nose": "A_shoulder elev 85 plane 104 axial 35, A_elbow 119 pron -39, A_wrist -21, A_collar 9",
@@ -28,8 +27,7 @@ TOUCH: dict[str, str] = {
     "waist": "A_shoulder elev 45 plane -44 axial 46, A_elbow 100, A_wrist 11, A_collar 7",
     "back": "A_shoulder elev 45 plane -52 axial 78, A_elbow 100, A_wrist 8, A_collar 7",
     "pelvis": "A_shoulder elev 30 plane -50 axial 60, A_elbow 60",
-    "shoulder":
-        "A_shoulder elev 79 plane 121 axial 90, A_elbow 105 pron -30, A_wrist -9, A_collar 11",
+    "shoulder": "A_shoulder elev 79 plane 121 axial 90, A_elbow 105 pron -30, A_wrist -9, A_collar 11",
     "own_shoulder": "A_shoulder elev 60 plane 68, A_elbow 150 pron -85, A_wrist 57, A_collar 5",
     "elbow": "A_shoulder elev 14 plane 125 axial 90, A_elbow 77 pron 22, A_collar -10",
     "arm": "A_shoulder elev 30 plane 110 axial 80, A_elbow 85, A_collar 0",

@@ -12,7 +12,13 @@ from typing import Any
 from ..scene import Scene, SceneObject
 from .frames import Frame
 
-NEEDS = {"sit": "seat", "lie_bed": "bed", "stairs_up": "stairs", "stairs_down": "down", "stones": "stones"}
+NEEDS = {
+    "sit": "seat",
+    "lie_bed": "bed",
+    "stairs_up": "stairs",
+    "stairs_down": "down",
+    "stones": "stones",
+}
 AWAY = 2.2
 """Metres to a thing that the text walks to."""
 

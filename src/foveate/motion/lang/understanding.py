@@ -95,6 +95,13 @@ def _resolve(frame: Frame, clause: Clause, found: Reading) -> list[Frame] | None
     _take_sides(frame, last)
     if frame.sense is not None:
         _take_part(frame, last)
+        if frame.sense.name == "backstep" and last and last.sense and last.sense.name == "turn":
+            # "turns around and walks back" returns, it does not walk backwards
+            frame.sense, frame.directions = senses()["walk"], ["forward"]
+        if frame.sense.name == "stand_up" and (frame.times or 0) > 1 and _is_low(last):
+            assert last is not None
+            pair, count, frame.times = [last, frame], min(frame.times or 1, 8), None
+            return [frame, *(replace(f) for _ in range(count - 1) for f in pair)]
         return [frame]
     words = [t.text for t in clause.tokens]
     light = any(LIGHT_VERBS & set(t.lemmas) for t in clause.tokens)
@@ -108,7 +115,9 @@ def _resolve(frame: Frame, clause: Clause, found: Reading) -> list[Frame] | None
             _use(clause)
             return [_like_last(frame, last, times_more="repeat" in "".join(words))]
     part = next((limb for limb in frame.limbs if not limb.prep or limb.prep == "of"), None)
-    if part is not None and (frame.directions or frame.degrees is not None or "level" in frame.flags):
+    if part is not None and (
+        frame.directions or frame.degrees is not None or "level" in frame.flags
+    ):
         frame.sense, frame.confidence = senses()["move_part"], 0.5
         unknown = _unknown_words(clause)
         if unknown:
@@ -193,9 +202,7 @@ def _like_last(frame: Frame, last: Frame, times_more: bool) -> Frame:
 
 def _back(frame: Frame, last: Frame, words: list[str]) -> Frame:
     """`and back down`, `then back up`, `and back`: undoes what came before."""
-    low = last.sense is not None and last.sense.name in (
-        "squat", "crouch", "kneel", "sit", "lie", "bend", "sit_floor", "lower", "bow", "bend_knees"
-    )  # fmt: skip
+    low = _is_low(last)
     if "down" in words and not low:
         frame.sense = senses()["lower"]
         frame.limbs = list(last.limbs) or [Limb("arm", "B", "", 0)]
@@ -208,12 +215,18 @@ def _back(frame: Frame, last: Frame, words: list[str]) -> Frame:
     return frame
 
 
+def _is_low(frame: Frame | None) -> bool:
+    """Whether an action left the body lower than standing."""
+    low = ("squat", "crouch", "kneel", "sit", "lie", "bend", "sit_floor", "bow", "bend_knees")
+    return frame is not None and frame.sense is not None and frame.sense.name in low
+
+
 def _beyond(found: Reading) -> None:
     """Actions that are known by name but cannot be played are taken out and named."""
     for frame in [f for f in found.frames if f.sense and f.sense.primitive == "unsupported"]:
         found.frames.remove(frame)
         found.unread.append(frame.text)
-        found.notes.append(f'"{frame.verb}" is acrobatics beyond the offline designer; left out')
+        found.notes.append(f'"{frame.text}" is acrobatics beyond the offline designer; left out')
 
 
 def _raise_not_understood(found: Reading, tokens: list[Token]) -> None:

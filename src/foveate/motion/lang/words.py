@@ -57,40 +57,39 @@ CLASSES: dict[str, set[str]] = {
 """Part class of the lexicon's patterns → parts it admits. `$part` admits all of them."""
 
 OBJECTS: dict[str, str] = {
-    **dict.fromkeys("chair stool sofa couch bench armchair seat sitting-chair throne".split(), "seat"),
-    **dict.fromkeys("bed mattress mat hammock".split(), "bed"),
+    **dict.fromkeys(["chair", "stool", "sofa", "couch", "bench", "armchair", "seat", "sitting-chair", "throne"], "seat"),
+    **dict.fromkeys(["bed", "mattress", "mat", "hammock"], "bed"),
     **dict.fromkeys(
-        "water coffee tea beer wine juice milk cocktail soda drink glass cup mug bottle can".split(),
+        ["water", "coffee", "tea", "beer", "wine", "juice", "milk", "cocktail", "soda", "drink", "glass", "cup", "mug", "bottle", "can"],
         "drink",
     ),
     **dict.fromkeys(
-        "food apple sandwich soup meal dinner lunch breakfast cake burger pizza banana bread rice "
-        "snack cookie fruit".split(),
+        ["food", "apple", "sandwich", "soup", "meal", "dinner", "lunch", "breakfast", "cake", "burger", "pizza", "banana", "bread", "rice", "snack", "cookie", "fruit"],
         "food",
     ),
-    **dict.fromkeys("phone telephone smartphone mobile cellphone cell".split(), "phone"),
+    **dict.fromkeys(["phone", "telephone", "smartphone", "mobile", "cellphone", "cell"], "phone"),
     **dict.fromkeys(
-        "ball stone rock frisbee snowball object something stick grenade paper dart item".split(),
+        ["ball", "stone", "rock", "frisbee", "snowball", "object", "something", "stick", "grenade", "paper", "dart", "item"],
         "ball",
     ),
     **dict.fromkeys(
-        "box crate suitcase bag package parcel basket bucket backpack chest-of-drawers load".split(),
+        ["box", "crate", "suitcase", "bag", "package", "parcel", "basket", "bucket", "backpack", "chest-of-drawers", "load"],
         "box",
     ),
     **dict.fromkeys(
-        "dumbbell dumbbells weight weights barbell kettlebell bar".split(), "weight"
+        ["dumbbell", "dumbbells", "weight", "weights", "barbell", "kettlebell", "bar"], "weight"
     ),
-    **dict.fromkeys("wheel steering-wheel car vehicle".split(), "wheel"),
-    **dict.fromkeys("door wall cart trolley car-door shelf table desk window".split(), "wall"),
-    **dict.fromkeys("stair staircase stairs stairway step ladder".split(), "stair"),
-    **dict.fromkeys("floor ground earth grass carpet".split(), "floor"),
-    **dict.fromkeys("rope".split(), "rope"),
-    **dict.fromkeys("hurdle obstacle fence puddle gap log".split(), "obstacle"),
-    **dict.fromkeys("guitar piano violin drum drums trumpet flute".split(), "instrument"),
-    **dict.fromkeys("sky ceiling sun star moon".split(), "sky"),
-    **dict.fromkeys("camera audience viewer crowd friend".split(), "front"),
-    **dict.fromkeys("watch clock".split(), "watch"),
-    **dict.fromkeys("stepping-stone".split(), "stones"),
+    **dict.fromkeys(["wheel", "steering-wheel", "car", "vehicle"], "wheel"),
+    **dict.fromkeys(["door", "wall", "cart", "trolley", "car-door", "shelf", "table", "desk", "window"], "wall"),
+    **dict.fromkeys(["stair", "staircase", "stairs", "stairway", "step", "ladder"], "stair"),
+    **dict.fromkeys(["floor", "ground", "earth", "grass", "carpet"], "floor"),
+    **dict.fromkeys(["rope"], "rope"),
+    **dict.fromkeys(["hurdle", "obstacle", "fence", "puddle", "gap", "log"], "obstacle"),
+    **dict.fromkeys(["guitar", "piano", "violin", "drum", "drums", "trumpet", "flute"], "instrument"),
+    **dict.fromkeys(["sky", "ceiling", "sun", "star", "moon"], "sky"),
+    **dict.fromkeys(["camera", "audience", "viewer", "crowd", "friend"], "front"),
+    **dict.fromkeys(["watch", "clock"], "watch"),
+    **dict.fromkeys(["stepping-stone"], "stones"),
 }  # fmt: skip
 """Noun → the kind of thing it is. A noun outside is kept as text and reported."""
 
@@ -101,7 +100,7 @@ DIRECTIONS: dict[str, str] = {
     "backward": "back", "backwards": "back", "behind": "back", "rearward": "back", "back": "back",
     "front": "forward", "left": "left", "leftward": "left", "leftwards": "left", "right": "right",
     "rightward": "right", "rightwards": "right", "sideway": "side", "sideways": "side",
-    "side": "side", "sidewards": "side", "laterally": "side", "out": "out", "outward": "out",
+    "side": "side", "sides": "side", "sidewards": "side", "laterally": "side", "out": "out", "outward": "out",
     "outwards": "out", "outside": "out", "away": "out", "in": "in", "inward": "in",
     "inwards": "in", "together": "in", "across": "across", "apart": "out", "around": "around",
     "round": "around", "over": "over", "clockwise": "right", "counterclockwise": "left",
@@ -134,36 +133,32 @@ AMOUNT: dict[str, float] = {
 
 STYLES: dict[str, tuple[str, float]] = {
     **dict.fromkeys(
-        "happy happily cheerful cheerfully joyful joyfully joyous merrily merry excited excitedly "
-        "glad gladly playfully playful energetic bouncy enthusiastically".split(),
+        ["happy", "happily", "cheerful", "cheerfully", "joyful", "joyfully", "joyous", "merrily", "merry", "excited", "excitedly", "glad", "gladly", "playfully", "playful", "energetic", "bouncy", "enthusiastically"],
         ("happy", 1.0),
     ),
     **dict.fromkeys(
-        "proud proudly confident confidently arrogantly arrogant haughtily majestically royally "
-        "boldly heroically triumphantly".split(),
+        ["proud", "proudly", "confident", "confidently", "arrogantly", "arrogant", "haughtily", "majestically", "royally", "boldly", "heroically", "triumphantly"],
         ("proud", 1.0),
     ),
     **dict.fromkeys(
-        "angry angrily furious furiously aggressively aggressive mad enraged irritated "
-        "fiercely".split(),
+        ["angry", "angrily", "furious", "furiously", "aggressively", "aggressive", "mad", "enraged", "irritated", "fiercely"],
         ("angry", 1.0),
     ),
-    **dict.fromkeys("childlike childishly childish child kid toddler".split(), ("childlike", 1.0)),
+    **dict.fromkeys(["childlike", "childishly", "childish", "child", "kid", "toddler"], ("childlike", 1.0)),
     **dict.fromkeys(
-        "depressed sad sadly gloomily gloomy dejected dejectedly miserable miserably sorrowfully "
-        "unhappily unhappy".split(),
+        ["depressed", "sad", "sadly", "gloomily", "gloomy", "dejected", "dejectedly", "miserable", "miserably", "sorrowfully", "unhappily", "unhappy"],
         ("depressed", 1.0),
     ),
     **dict.fromkeys(
-        "tired tiredly exhausted wearily weary sleepily sleepy fatigued".split(), ("depressed", 0.7)
+        ["tired", "tiredly", "exhausted", "wearily", "weary", "sleepily", "sleepy", "fatigued"], ("depressed", 0.7)
     ),
-    **dict.fromkeys("shyly shy timidly timid nervously nervous".split(), ("depressed", 0.5)),
+    **dict.fromkeys(["shyly", "shy", "timidly", "timid", "nervously", "nervous"], ("depressed", 0.5)),
     **dict.fromkeys(
-        "drunk drunkenly drunken tipsy dizzy dizzily drunkard unsteadily intoxicated".split(),
+        ["drunk", "drunkenly", "drunken", "tipsy", "dizzy", "dizzily", "drunkard", "unsteadily", "intoxicated"],
         ("drunk", 1.0),
     ),
-    **dict.fromkeys("old elderly aged grandfather grandmother frail feeble".split(), ("old", 1.0)),
-    **dict.fromkeys("heavy heavily clumsily clumsy fat giant-like".split(), ("heavy", 1.0)),
+    **dict.fromkeys(["old", "elderly", "aged", "grandfather", "grandmother", "frail", "feeble"], ("old", 1.0)),
+    **dict.fromkeys(["heavy", "heavily", "clumsily", "clumsy", "fat", "giant-like"], ("heavy", 1.0)),
 }  # fmt: skip
 """Manner → (one of the eight styles, strength)."""
 

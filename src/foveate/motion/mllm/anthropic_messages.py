@@ -119,9 +119,13 @@ class AnthropicProvider(Provider):
             except (api.AuthenticationError, api.PermissionDeniedError) as error:
                 raise Unreachable(f"{self.url} does not accept the key: {_line(error)}") from None
             except api.NotFoundError as error:
-                raise Unreachable(f"{self.url} has no model {self.model!r}: {_line(error)}") from None
+                raise Unreachable(
+                    f"{self.url} has no model {self.model!r}: {_line(error)}"
+                ) from None
             except api.RateLimitError as error:
-                raise Unreachable(f"{self.url} is busy, also after retries: {_line(error)}") from None
+                raise Unreachable(
+                    f"{self.url} is busy, also after retries: {_line(error)}"
+                ) from None
             except api.APITimeoutError:
                 raise Unreachable(f"{self.url} did not answer in time; raise timeout") from None
             except api.APIConnectionError:
@@ -129,7 +133,9 @@ class AnthropicProvider(Provider):
             except api.APIStatusError as error:
                 raise Unreachable(f"{self.url} failed: {_line(error)}") from None
             except api.APIError as error:
-                raise ProviderError(f"{self.url} answered with something else: {_line(error)}") from None
+                raise ProviderError(
+                    f"{self.url} answered with something else: {_line(error)}"
+                ) from None
         raise ProviderError(f"{self.url} turned down every form of the request")
 
 

@@ -18,7 +18,9 @@ from .messages import Completion, Message, Provider
 
 T = TypeVar("T", bound=BaseModel)
 
-NUMBER = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?)\s*(°|deg|degrees?|s|sec|seconds?|m|metres?|meters?|cm)?\s*$")
+NUMBER = re.compile(
+    r"^\s*([-+]?\d+(?:\.\d+)?)\s*(°|deg|degrees?|s|sec|seconds?|m|metres?|meters?|cm)?\s*$"
+)
 SCALE = {"cm": 0.01}
 
 
@@ -124,9 +126,9 @@ def _balanced(text: str) -> list[str]:
     found, depth, start, quoted, escaped = [], 0, 0, False, False
     for i, letter in enumerate(text):
         if quoted:
-            escaped = letter == "\\" and not escaped
             if letter == '"' and not escaped:
                 quoted = False
+            escaped = letter == "\\" and not escaped
             continue
         if letter == '"' and depth:
             quoted, escaped = True, False

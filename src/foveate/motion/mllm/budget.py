@@ -68,7 +68,12 @@ class Metered(Provider):
     ) -> Completion:
         """As the provider inside. Raises BudgetExceeded instead of passing a limit."""
         images = sum(len(m.images) for m in messages)
-        for name, more in (("calls", 1), ("input_tokens", 0), ("output_tokens", 0), ("images", images)):
+        for name, more in (
+            ("calls", 1),
+            ("input_tokens", 0),
+            ("output_tokens", 0),
+            ("images", images),
+        ):
             limit, used = getattr(self.budget, name), self.spent[name]
             if used + more > limit or (more == 0 and used >= limit):
                 raise BudgetExceeded(

@@ -118,7 +118,9 @@ class TransformersProvider(Provider):
 
 def _load(transformers: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, Any, bool]:
     """(model, processor or tokenizer, whether it sees)."""
-    if (folder / "preprocessor_config.json").exists() or (folder / "processor_config.json").exists():
+    if (folder / "preprocessor_config.json").exists() or (
+        folder / "processor_config.json"
+    ).exists():
         model = transformers.AutoModelForImageTextToText.from_pretrained(folder, **options)
         processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
         return model, processor, True

@@ -120,13 +120,19 @@ class OpenAIProvider(Provider):
                 )
             except api.BadRequestError as error:
                 if not self._drop(str(error), schema):
-                    raise ProviderError(f"{self.url} turned the request down: {_line(error)}") from None
+                    raise ProviderError(
+                        f"{self.url} turned the request down: {_line(error)}"
+                    ) from None
             except (api.AuthenticationError, api.PermissionDeniedError) as error:
                 raise Unreachable(f"{self.url} does not accept the key: {_line(error)}") from None
             except api.NotFoundError as error:
-                raise Unreachable(f"{self.url} has no model {self.model!r}: {_line(error)}") from None
+                raise Unreachable(
+                    f"{self.url} has no model {self.model!r}: {_line(error)}"
+                ) from None
             except api.RateLimitError as error:
-                raise Unreachable(f"{self.url} is busy, also after retries: {_line(error)}") from None
+                raise Unreachable(
+                    f"{self.url} is busy, also after retries: {_line(error)}"
+                ) from None
             except api.APITimeoutError:
                 raise Unreachable(f"{self.url} did not answer in time; raise timeout") from None
             except api.APIConnectionError:
@@ -134,7 +140,9 @@ class OpenAIProvider(Provider):
             except api.APIStatusError as error:
                 raise Unreachable(f"{self.url} failed: {_line(error)}") from None
             except api.APIError as error:
-                raise ProviderError(f"{self.url} answered with something else: {_line(error)}") from None
+                raise ProviderError(
+                    f"{self.url} answered with something else: {_line(error)}"
+                ) from None
         raise ProviderError(f"{self.url} turned down every form of the request")
 
     def _options(

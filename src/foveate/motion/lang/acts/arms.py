@@ -11,11 +11,9 @@ from .common import (
     angles,
     arm_side,
     arms_down,
-    on_both,
     one_arm,
     other,
     release,
-    shift,
     step,
 )
 
@@ -197,8 +195,14 @@ def _rub(f: Frame, s: State, landmark: str, text: str, beat: float, swing: float
         wrist, elbow = f"{side}_wrist.flex", f"{side}_elbow.flex"
         for sign in (1, -1):
             made.append(
-                Step(beat, {wrist: base.get(wrist, 0.0) + sign * swing,
-                            elbow: base[elbow] - sign * swing / 3}, text)  # fmt: skip
+                Step(
+                    beat,
+                    {
+                        wrist: base.get(wrist, 0.0) + sign * swing,
+                        elbow: base[elbow] - sign * swing / 3,
+                    },
+                    text,
+                )  # fmt: skip
             )
     return [*made, release(s, side)]
 
@@ -288,7 +292,9 @@ def overhead_press(f: Frame, s: State) -> list[Step]:
     """From the floor to the shoulders to overhead."""
     made = []
     if "clean" in f.text or "weightlift" in f.text or "barbell" in f.text:
-        low = pose("squat") | angles("B_shoulder elev 40 plane 85, B_elbow 3, head_look -20, torso 40")
+        low = pose("squat") | angles(
+            "B_shoulder elev 40 plane 85, B_elbow 3, head_look -20, torso 40"
+        )
         made.append(Step(1.1, low, "grips the bar on the floor", hold=0.3, steady=True))
     for _ in range(f.count(1 if made else 2, 6)):
         made.append(step(0.7, "the weight at the shoulders",
@@ -398,5 +404,3 @@ def alternate(f: Frame, s: State) -> list[Step]:
         text = f"raises the {WORD[side]} arm"
         made.append(Step(0.6, angles(up, side) | arms_down(other(side)), text))
     return [*made, release(s)]
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..poses import BODY, pose
+from ..poses import BODY
 from .arms import _stand_back
 from .common import (
     WORD,
@@ -13,11 +13,8 @@ from .common import (
     Step,
     angles,
     arm_side,
-    arms_down,
-    on_both,
     one_arm,
     other,
-    release,
     step,
 )
 
@@ -160,7 +157,9 @@ def throw(f: Frame, s: State) -> list[Step]:
         ):  # fmt: skip
             part = re.sub(r"\{(-?\d+)\}", lambda m: str(int(m[1]) * sign), part)
             ease = "accelerate" if text == "throws" else "smooth"
-            made.append(step(dt, f"{text} with the {WORD[side]} arm", part, side, hold=hold, ease=ease))
+            made.append(
+                step(dt, f"{text} with the {WORD[side]} arm", part, side, hold=hold, ease=ease)
+            )
         made.append(_stand_back(s))
         made[-1].dofs["torso.lat"] = 0.0
     s.carrying = False

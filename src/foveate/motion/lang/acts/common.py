@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..frames import Frame
-from ..score import Step, State, angles, arms_down, other, rest_of, step
+from ..score import State, Step, angles, arms_down, other, rest_of, step
 
 FEET = ["L_foot", "R_foot"]
 WORD = {"L": "left", "R": "right", "B": "both"}

@@ -53,11 +53,11 @@ def look(f: Frame, s: State) -> list[Step]:
     lower = any(w in text for w in ("lower", "drop", "hang", "bow", "tuck"))
     if not where and lower:
         where = ["down"]
-    if not where and any(w in text for w in ("raise", "lift")) or f.object("sky"):
+    if (not where and any(w in text for w in ("raise", "lift"))) or f.object("sky"):
         where = ["up"]
     if f.object("floor"):
         where = ["down"]
-    if around or not where and f.verb in ("search", "scan", "look", "observe", "survey", "view"):
+    if around or (not where and f.verb in ("search", "scan", "look", "observe", "survey", "view")):
         made = []
         for _ in range(f.count(1, 4)):
             made.append(step(0.7, "looks left", "head_look rot 55, torso rot 12", hold=0.5))
@@ -69,7 +69,7 @@ def look(f: Frame, s: State) -> list[Step]:
     for direction in where:
         turned = {**LEVEL, **LOOKS[direction]}
         made.append(Step(0.6, turned, f"looks {direction}", hold=f.seconds or 0.8))
-    if (lower or "down" in f.flags) and where == ["down"] or f.relation == "while":
+    if ((lower or "down" in f.flags) and where == ["down"]) or f.relation == "while":
         return made  # a lowered head stays so
     return [*made, Step(0.6, LEVEL | {"torso.flex": s.dofs.get("torso.flex", 0.0)}, "looks ahead", free=True)]  # fmt: skip
 

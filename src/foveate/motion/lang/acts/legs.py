@@ -8,7 +8,6 @@ from .common import (
     Frame,
     State,
     Step,
-
     arms_down,
     leg_side,
     on_both,
@@ -68,7 +67,9 @@ def kick(f: Frame, s: State) -> list[Step]:
     for _ in range(f.count(1, 6)):
         made.append(shift(stance))
         made.append(on_one(stance, step(0.45, f"lifts the {WORD[side]} knee", f"{chamber}, {stand}, {arms}", side)))  # fmt: skip
-        blow = step(0.3, f"kicks with the {WORD[side]} leg", out, side, ease="decelerate", hold=0.15)
+        blow = step(
+            0.3, f"kicks with the {WORD[side]} leg", out, side, ease="decelerate", hold=0.15
+        )
         if high:
             blow.dofs[f"{side}_hip.flex"] = 98.0
         made.append(on_one(stance, blow))
@@ -83,7 +84,9 @@ def lift_leg(f: Frame, s: State) -> list[Step]:
     where = f.direction("forward", among=("side", "back", "out", "left", "right", "forward"))
     amount = f.degrees
     if where in ("side", "out", "left", "right"):
-        dofs = f"A_hip 8 abd {min(amount or 40, 58)}, A_knee 6, torso lat {8 if side == 'R' else -8}"
+        dofs = (
+            f"A_hip 8 abd {min(amount or 40, 58)}, A_knee 6, torso lat {8 if side == 'R' else -8}"
+        )
     elif where == "back":
         dofs = f"A_hip {-min(amount or 24, 28)}, A_knee 10, torso 14"
     else:

@@ -178,7 +178,9 @@ def step_over(f: Frame, s: State) -> list[Step]:
     made = []
     for n, leg in enumerate((side, other(side))):
         made.append(shift(other(leg), 0.5))
-        made.append(on_one(other(leg), step(0.6, "lifts the knee high", "A_hip 75, A_knee 95", leg)))
+        made.append(
+            on_one(other(leg), step(0.6, "lifts the knee high", "A_hip 75, A_knee 95", leg))
+        )
         down = step(0.6, "steps over" if n == 0 else "the other leg follows", "A_hip 9, A_knee 14, A_ankle 5", leg, steady=True)  # fmt: skip
         down.contacts = [{"part": f"{leg}_foot", "step": (0.5, 0.0)}, f"{other(leg)}_foot"]
         made.append(down)
@@ -278,7 +280,9 @@ def hop(f: Frame, s: State) -> list[Step]:
     made = [shift(side, 0.5), on_one(side, step(0.5, f"stands on the {WORD[side]} leg", "O_hip 30, O_knee 75, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5", side))]  # fmt: skip
     forward = 0.2 if f.direction() == "forward" else 0.0
     for _ in range(f.count(3, 8)):
-        land = on_one(side, step(0.4, "hops", "A_hip 34, A_knee 44, A_ankle 16", side, ease="ballistic"))
+        land = on_one(
+            side, step(0.4, "hops", "A_hip 34, A_knee 44, A_ankle 16", side, ease="ballistic")
+        )
         land.root = {"height_mode": "ballistic", "height": 0.08, "travel": (forward, 0.0)}
         made += [land, on_one(side, step(0.25, "lands", "A_hip 38, A_knee 50, A_ankle 18", side))]
     from .legs import stand_on_both
@@ -339,7 +343,13 @@ def skate(f: Frame, s: State) -> list[Step]:
     """Long gliding steps with swinging arms, shown as a low walk."""
     glide = one_gait(f, s, "walk", 0.0, 0.0)
     assert glide.gait is not None
-    glide.gait |= {"width": 0.32, "crouch": 0.08, "lean_deg": 18.0, "arm_swing": 2.0, "swing_s": 0.6}
+    glide.gait |= {
+        "width": 0.32,
+        "crouch": 0.08,
+        "lean_deg": 18.0,
+        "arm_swing": 2.0,
+        "swing_s": 0.6,
+    }
     return [*rise_first(f, s), glide]
 
 

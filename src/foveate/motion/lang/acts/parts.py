@@ -26,7 +26,11 @@ def part(f: Frame, s: State) -> list[Step]:
     if landmark and kinds[:1] == ["arm"] and way in ("raise", "move", "lower"):
         return touch_(f, s)
     for kind in dict.fromkeys(k for k in kinds if k):
-        if made and kind in ("head", "trunk") and any(x.prep for x in f.limbs if _kind(x.part) == kind):
+        if (
+            made
+            and kind in ("head", "trunk")
+            and any(x.prep for x in f.limbs if _kind(x.part) == kind)
+        ):
             continue
         found = {"arm": _arm, "leg": _leg, "head": _head, "trunk": _trunk, "pelvis": _pelvis}[kind](
             f, s, way
@@ -79,7 +83,7 @@ def _arm(f: Frame, s: State, way: str) -> list[Step]:
         from .gestures import gesture
 
         return gesture("shake_arm", f, s)
-    if way == "bend" or part_name in ("elbow", "wrist") and way == "move" and not where:
+    if way == "bend" or (part_name in ("elbow", "wrist") and way == "move" and not where):
         bent = min(angle or 95.0, 148.0)
         if part_name == "wrist":
             dofs = angles(f"A_shoulder elev 45 plane 80, A_elbow 70, A_wrist {min(bent, 65)}", side)
@@ -90,7 +94,9 @@ def _arm(f: Frame, s: State, way: str) -> list[Step]:
     if way == "straighten":
         return [Step(0.6, angles("A_elbow 2", side), f"straightens {what}", hold=f.seconds or 0.5)]
     s.held |= set("LR" if side == "B" else side)
-    if where in ("side", "out", "left", "right") or "level" in f.flags and way == "raise" and not where:
+    if where in ("side", "out", "left", "right") or (
+        "level" in f.flags and way == "raise" and not where
+    ):
         return spread(f, s)
     elevation = angle if angle is not None else 168.0
     if way == "front" or where == "forward" or "level" in f.flags:

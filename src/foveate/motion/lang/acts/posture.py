@@ -11,10 +11,7 @@ from .common import (
     State,
     Step,
     angles,
-
     arms_down,
-
-
     other,
     rest_of,
     shift,
@@ -29,7 +26,9 @@ def stand(f: Frame, s: State) -> list[Step]:
     """Stands (or keeps whatever posture it has) for a while."""
     if s.posture != "stand" and f.verb == "stand":
         return stand_up(f, s)
-    return [Step(0.5, {}, "stands still" if s.posture == "stand" else "stays", hold=f.seconds or 1.2)]
+    return [
+        Step(0.5, {}, "stands still" if s.posture == "stand" else "stays", hold=f.seconds or 1.2)
+    ]
 
 
 def hold(f: Frame, s: State) -> list[Step]:

@@ -61,5 +61,10 @@ def shot(name: str, f: Frame, s: State) -> list[Step]:
             ease = "accelerate" if dt < 0.3 and n else "smooth"
             made.append(step(dt, text, turned, side, hold=hold, ease=ease))
     back = _stand_back(s, 0.9)
-    back.dofs |= {"torso.lat": 0.0, "head_look.lat": 0.0, "R_collar.prot": 0.0, "L_collar.prot": 0.0}
+    back.dofs |= {
+        "torso.lat": 0.0,
+        "head_look.lat": 0.0,
+        "R_collar.prot": 0.0,
+        "L_collar.prot": 0.0,
+    }
     return [*made, back]

@@ -10,7 +10,6 @@ from .common import (
     Step,
     angles,
     arms_down,
-
     other,
     release,
     rest_of,
@@ -66,7 +65,12 @@ def dance(f: Frame, s: State) -> list[Step]:
             st = step(0.42, "dances", told)
             st.support, st.contacts = [f"{side}_foot"], list(FEET)
             knee, free = f"{side}_knee.flex", f"{other(side)}_knee.flex"
-            st.dofs |= {knee: 14.0, free: 34.0, f"{side}_hip.flex": 9.0, f"{other(side)}_hip.flex": 20.0}
+            st.dofs |= {
+                knee: 14.0,
+                free: 34.0,
+                f"{side}_hip.flex": 9.0,
+                f"{other(side)}_hip.flex": 20.0,
+            }
             made.append(st)
             made.append(step(0.42, "dips on the beat", "B_knee 36, B_hip 26, B_ankle 13", steady=True, contacts=list(FEET)))  # fmt: skip
     return [*made, Step(0.8, arms_down() | rest_of(s.dofs), "stands", contacts=list(FEET))]
@@ -95,7 +99,9 @@ def breathe(f: Frame, s: State) -> list[Step]:
     made = []
     for _ in range(f.count(1 if "deep" in f.text else 2, 6)):
         made.append(step(1.4, "breathes in", "torso -8, head_look -6, B_collar 12, B_shoulder elev 18 plane 20", hold=0.3))  # fmt: skip
-        made.append(step(1.5, "breathes out", "torso 4, head_look 4, B_collar 0, B_shoulder elev 8"))
+        made.append(
+            step(1.5, "breathes out", "torso 4, head_look 4, B_collar 0, B_shoulder elev 8")
+        )
     return [*made, Step(0.5, {"torso.flex": 0.0, "head_look.flex": 0.0}, "stands")]
 
 
@@ -118,7 +124,11 @@ def stretch(f: Frame, s: State) -> list[Step]:
 
         return side_bend(f, s)
     up = step(1.2, "stretches up", BODY["overhead"] + ", torso -10, head_look -14, B_knee 4, B_hip 2, B_ankle 2", hold=f.seconds or 0.8)  # fmt: skip
-    out = step(1.0, "opens the arms", "B_shoulder elev 95 plane -10, B_elbow 6, B_collar 0, torso -6, head_look -6")
+    out = step(
+        1.0,
+        "opens the arms",
+        "B_shoulder elev 95 plane -10, B_elbow 6, B_collar 0, torso -6, head_look -6",
+    )
     back = Step(0.8, arms_down() | rest_of(("torso.flex", "head_look.flex", "L_knee.flex", "R_knee.flex", "L_hip.flex", "R_hip.flex", "L_ankle.dorsi", "R_ankle.dorsi")), "stands relaxed")  # fmt: skip
     return [up, out, back] * f.count(1, 4)
 
@@ -291,7 +301,9 @@ def put_on(f: Frame, s: State) -> list[Step]:
 
     head = any(w in f.text for w in ("hat", "cap", "helmet", "glasses", "mask"))
     made = [Step(0.8, touch("chest" if not head else "forehead", "B"), "takes hold")]
-    made.append(Step(0.8, touch("head_top" if head else "shoulder", "B"), "puts it in place", hold=0.4))
+    made.append(
+        Step(0.8, touch("head_top" if head else "shoulder", "B"), "puts it in place", hold=0.4)
+    )
     return [*made, release(s)]
 
 
@@ -305,5 +317,3 @@ def dive(f: Frame, s: State) -> list[Step]:
 def unsupported(f: Frame, s: State) -> list[Step]:
     """Acrobatics: nothing is played; the plan says so."""
     return []
-
-

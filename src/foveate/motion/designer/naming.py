@@ -1,0 +1,285 @@
+"""Names as models write them, turned into ours: joints, parts, landmarks, units.
+
+The one thing to know: an unknown name within edit distance two of a known one is taken for it; any
+other is left, so that the check can complain about it by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from ..body import BODY, DOFS
+from ..mllm.asking import number
+from ..plan import EASES, EFFECTORS, PARTS
+
+_JOINTS = {
+    "upper leg": "hip", "thigh": "hip", "leg": "hip", "upper arm": "shoulder", "arm": "shoulder",
+    "forearm": "elbow", "lower arm": "elbow", "lower leg": "knee", "shin": "knee", "hand": "wrist",
+    "toes": "foot", "toe": "foot", "clavicle": "collar", "scapula": "collar", "trunk": "torso",
+    "spine": "torso", "waist": "torso", "back": "torso", "chest": "torso", "upper body": "torso",
+    "head": "head_look", "neck": "head_look", "gaze": "head_look",
+}  # fmt: skip
+_DOFS = {
+    "flexion": "flex", "bend": "flex", "forward": "flex", "extension": "-flex", "extend": "-flex",
+    "abduction": "abd", "abduct": "abd", "adduction": "-abd", "side": "abd", "rotation": "rot",
+    "internal_rotation": "rot", "external_rotation": "-rot", "twist": "rot", "yaw": "rot",
+    "turn": "rot", "lateral": "lat", "lateral_flexion": "lat", "roll": "lat", "lean": "lat",
+    "pitch": "flex", "elevate": "elevation", "elevation": "elevation", "elev": "elevation",
+    "dorsiflexion": "dorsi", "plantarflexion": "-dorsi", "plantar": "-dorsi", "inversion": "inv",
+    "eversion": "-inv", "pronation": "pron", "supination": "-pron", "protraction": "prot",
+    "deviation": "dev", "radial": "dev", "ulnar": "-dev", "abd_deg": "abd", "flex_deg": "flex",
+}  # fmt: skip
+_REAL = {dof.name for dof in DOFS}
+_WORDS = ("elevation", "plane", "axial")
+_VIRTUAL = {f"{joint}.{dof}" for joint in ("torso", "head_look") for dof in ("flex", "lat", "rot")}
+ALL_DOFS = sorted(
+    {n.replace("L_", "").replace("R_", "") for n in _REAL if n[:2] in ("L_", "R_")}
+    | _VIRTUAL | {f"shoulder.{w}" for w in _WORDS}
+)  # fmt: skip
+"""What the prompt lists: names without a side, and the two virtual joints."""
+
+
+def dof(name: str) -> tuple[str, float]:
+    """Our name of an angle, and 1 or −1 for its sign.
+
+    >>> dof("left upper leg flexion")
+    ('L_hip.flex', 1.0)
+    >>> dof("R_elbow.extension")
+    ('R_elbow.flex', -1.0)
+    """
+    text = name.strip().replace("°", "")
+    if text in _REAL or text in _VIRTUAL:
+        return text, 1.0
+    text = re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower().replace("-", "_").replace(" ", "_")
+    side = ""
+    for word, letter in (("left", "L"), ("right", "R"), ("both", "B"), ("l", "L"), ("r", "R"), ("b", "B")):  # fmt: skip
+        found = re.match(rf"^{word}_", text) or re.search(rf"_{word}$", text)
+        if found:
+            side = letter
+            text = (text[: found.start()] + text[found.end() :]).strip("_")
+            break
+    joint, mark, what = text.partition(".")
+    if not mark:
+        parts = text.split("_")
+        for cut in range(len(parts) - 1, 0, -1):
+            candidate = "_".join(parts[cut:])
+            if candidate in _DOFS or candidate in ("flex", "abd", "rot", "lat", "plane", "axial"):
+                joint, what = "_".join(parts[:cut]), candidate
+                break
+        else:
+            joint, what = text, ""
+    joint = re.sub(r"_joint$|_deg$", "", joint)
+    joint = _JOINTS.get(joint.replace("_", " "), joint)
+    sign = 1.0
+    what = _DOFS.get(what, what)
+    if what.startswith("-"):
+        what, sign = what[1:], -1.0
+    if not what:
+        what = {"ankle": "dorsi", "collar": "elev", "foot": "ext"}.get(joint, "flex")
+    if joint in ("ankle",) and what == "flex":
+        what = "dorsi"
+    if joint == "collar" and what == "elevation":
+        what = "elev"
+    if joint in ("torso", "head_look"):
+        return _nearest(f"{joint}.{what}", sorted(_VIRTUAL)), sign
+    full = f"{side or 'B'}_{joint}.{what}"
+    plain = _nearest(full[2:], [n for n in ALL_DOFS if n.partition(".")[0] not in ("torso", "head_look")])  # fmt: skip
+    return (full[:2] + plain if "." in plain else name), sign
+
+
+def dofs(values: Any) -> tuple[dict[str, float], list[str]]:
+    """Angles with our names, degrees, and notes about what was changed.
+
+    Radians are assumed when there are several angles and all are within ±6.3.
+    """
+    notes: list[str] = []
+    found: dict[str, float] = {}
+    if not isinstance(values, dict):
+        return {}, ["angles must be an object of name: degrees"] if values else []
+    flat = {}
+    for name, value in values.items():
+        if isinstance(value, dict):  # {"L_hip": {"flex": 30}}
+            flat |= {f"{name}.{inner}": v for inner, v in value.items()}
+        else:
+            flat[name] = value
+    for name, value in flat.items():
+        value = number(value)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            notes.append(f"angle of {name} is {value!r}, not a number; left out")
+            continue
+        ours, sign = dof(str(name))
+        if ours not in _REAL and ours not in _VIRTUAL and not _sided(ours):
+            notes.append(f"unknown angle {name!r}; left out")
+            continue
+        found[ours] = sign * float(value)
+    if len(found) >= 3 and all(abs(v) <= 6.3 for v in found.values()) and any(v % 1 for v in found.values()):  # fmt: skip
+        notes.append("angles looked like radians and were converted to degrees")
+        found = {n: round(v * 57.29578, 1) for n, v in found.items()}
+    return found, notes
+
+
+def _sided(name: str) -> bool:
+    return name[:2] in ("L_", "R_", "B_") and name[2:] in ALL_DOFS
+
+
+def part(name: str) -> str:
+    """Our word for a body part.
+
+    >>> part("Left Arm"), part("r_leg"), part("upper body")
+    ('left_arm', 'right_leg', 'torso')
+    """
+    text = name.strip().lower().replace("-", "_").replace(" ", "_")
+    text = re.sub(r"^l_", "left_", re.sub(r"^r_", "right_", text))
+    text = {
+        "upper_body": "torso", "trunk": "torso", "chest": "torso", "spine": "torso", "hips": "pelvis",
+        "hip": "pelvis", "lower_body": "pelvis", "neck": "head", "face": "head",
+    }.get(text, text)  # fmt: skip
+    for word, ours in (("elbow", "arm"), ("shoulder", "arm"), ("forearm", "arm"), ("wrist", "hand"),
+                       ("knee", "leg"), ("thigh", "leg"), ("ankle", "foot"), ("toes", "foot")):  # fmt: skip
+        text = re.sub(rf"^(left|right)_{word}$", rf"\1_{ours}", text)
+    return _nearest(text, PARTS)
+
+
+def planted(name: str) -> str:
+    """Our word for something planted, as `answers.Planted` spells it."""
+    text = name.strip().lower().replace(" ", "_")
+    text = re.sub(r"^l_", "left_", re.sub(r"^r_", "right_", text))
+    text = {"hips": "pelvis", "bottom": "pelvis", "buttocks": "pelvis", "seat": "pelvis"}.get(
+        text, text
+    )
+    return _nearest(text, ["left_foot", "right_foot", "left_toes", "right_toes", "left_hand",
+                           "right_hand", "left_knee", "right_knee", "pelvis", "back"])  # fmt: skip
+
+
+def contact(name: str) -> str:
+    """The plan's name of what `planted` calls left_foot and so on."""
+    return name.replace("left_", "L_").replace("right_", "R_")
+
+
+def effector(name: str) -> str:
+    """Our name of an effector: L_hand, R_foot, head …"""
+    text = name.strip().lower().replace(" ", "_")
+    text = re.sub(r"^(left|l)_", "L_", re.sub(r"^(right|r)_", "R_", text))
+    text = {"L_arm": "L_hand", "R_arm": "R_hand", "L_leg": "L_foot", "R_leg": "R_foot",
+            "L_wrist": "L_hand", "R_wrist": "R_hand", "L_ankle": "L_foot", "R_ankle": "R_foot"}.get(text, text)  # fmt: skip
+    return _nearest(text, EFFECTORS)
+
+
+def site(name: str, objects: list[str] | None = None) -> str:
+    """Our name of a landmark of the body, or an object of the scene as it is called."""
+    text = name.strip()
+    if text in BODY.sites or text.partition(".")[0] in (objects or []):
+        return text
+    plain = text.lower().replace(" ", "_")
+    plain = re.sub(r"^(left|right)_(ear|shoulder|hip|knee|thigh)$", r"\2_\1", plain)
+    plain = re.sub(r"^left_", "L_", re.sub(r"^right_", "R_", plain))
+    plain = {"face": "nose", "head": "head_top", "belly": "stomach", "back": "lower_back",
+             "heart": "chest", "neck": "throat"}.get(plain, plain)  # fmt: skip
+    return _nearest(plain, [*BODY.sites, "floor", "ahead", *(objects or [])])
+
+
+def ease(name: Any) -> str:
+    """Our name of an ease; unknown ones are smooth."""
+    text = str(name).strip().lower()
+    text = {"ease_in": "accelerate", "ease_out": "decelerate", "ease_in_out": "smooth",
+            "ease-in": "accelerate", "ease-out": "decelerate", "fast": "snap"}.get(text, text)  # fmt: skip
+    return text if text in EASES else "smooth"
+
+
+def _nearest(name: str, known: Any) -> str:
+    """The known name itself, or the one within edit distance about two."""
+    known = list(known)
+    if name in known:
+        return name
+    close = difflib.get_close_matches(
+        name, known, n=1, cutoff=max(0.6, 1 - 2.2 / max(len(name), 3))
+    )
+    return close[0] if close else name
+
+
+def clean_key(value: Any) -> Any:
+    """One designed key with names and units mended, before it is checked."""
+    if not isinstance(value, dict):
+        return value
+    found = dict(value)
+    if "dt" not in found:
+        for other in ("interval", "duration", "time", "seconds", "dt_s"):
+            if other in found:
+                found["dt"] = found.pop(other)
+                break
+    for name in ("dt", "hold", "travel_forward", "travel_left", "turn_deg", "jump_height"):
+        if name in found:
+            found[name] = 0.0 if found[name] is None and name != "dt" else number(found[name])
+    for name, low, high in (("dt", 0.08, 3.0), ("hold", 0.0, 10.0)):
+        # a little outside is a slip; far outside is a misunderstanding and is asked about
+        if isinstance(found.get(name), (int, float)) and low / 2 <= found[name] <= 1.5 * high:
+            found[name] = min(max(float(found[name]), low), high)
+    if "parts" in found:
+        if isinstance(found["parts"], list):  # [{"part": …, "description": …}]
+            rows = [p for p in found["parts"] if isinstance(p, dict)]
+            found["parts"] = {
+                str(p.get("part", "")): p.get("description", p.get("text", "")) for p in rows
+            }
+        if isinstance(found["parts"], dict):
+            named = {part(str(n)): str(t)[:400] for n, t in found["parts"].items() if t}
+            found["parts"] = {n: t for n, t in named.items() if n in PARTS}
+    if isinstance(found.get("contacts"), list):
+        found["contacts"] = [_touch(c) for c in found["contacts"]]
+    if "ease" in found:
+        found["ease"] = ease(found["ease"])
+    if isinstance(found.get("description"), str):
+        found["description"] = found["description"][:400]
+    if found.get("dofs"):
+        found["dofs"] = dofs(found["dofs"])[0]
+    elif "dofs" in found:
+        found["dofs"] = {}
+    return found
+
+
+def _touch(value: Any) -> Any:
+    if isinstance(value, str):
+        name, _, on = value.partition(":")
+        value = {"part": name, "on": on or "floor"}
+    if isinstance(value, dict) and "part" in value:
+        on = value.get("on") or value.get("surface") or "floor"
+        return {"part": planted(str(value["part"])), "on": "floor" if on == "ground" else str(on)}
+    return value
+
+
+def clean_answer(value: Any) -> Any:
+    """A designer's answer (one key or many) with every key mended."""
+    if not isinstance(value, dict):
+        return value
+    found = dict(value)
+    for inner in ("plan", "outline", "answer", "result", "keyframe_plan"):
+        if isinstance(found.get(inner), dict) and "keys" not in found and "key" not in found:
+            found = dict(found[inner])
+    if "keyframes" in found and "keys" not in found:
+        found["keys"] = found.pop("keyframes")
+    if isinstance(found.get("keys"), list):
+        found["keys"] = [clean_key(k) for k in found["keys"]]
+        # the first key is the start, which the plan has already
+        if (
+            found["keys"]
+            and isinstance(found["keys"][0], dict)
+            and found["keys"][0].get("dt") in (0, 0.0)
+        ):
+            if len(found["keys"]) > 1 and not found["keys"][0].get("dofs"):
+                found["keys"] = found["keys"][1:]
+                if isinstance(found.get("cycle"), dict):
+                    found["cycle"] = {
+                        n: max(0, v - 1) if n in ("first", "last") and isinstance(v, int) else v
+                        for n, v in found["cycle"].items()
+                    }
+            else:
+                found["keys"][0]["dt"] = 0.5
+    if isinstance(found.get("key"), dict):
+        found["key"] = clean_key(found["key"])
+    for name in ("reasoning", "title"):
+        if isinstance(found.get(name), str):
+            found[name] = found[name][:4000]
+    if found.get("cycle") in ({}, "", [], "none"):
+        found["cycle"] = None
+    return found
