@@ -16,9 +16,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from . import tune_moa
 from .console import BadInput, Progress, print_json, table
 
-SELECTS = ("sparge", "xattention")
+SELECTS = ("sparge", "xattention", "moa")
 CALIBRATION, HELD_OUT = (0.0, 0.6), (0.65, 1.0)  # parts of the text; apart, so nothing is in both
 
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `foveate tune`."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="smollm2-135m, gemma3-270m, or a folder")
-    add("--select", required=True, metavar="S", help=f"what is tuned: {' or '.join(SELECTS)}")
+    add("--select", required=True, metavar="S", help=f"what is tuned: {', '.join(SELECTS)}")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--density", type=float, metavar="X", help="visit at most this share")
     target.add_argument("--target-l1", type=float, metavar="X", help="relative L1 of at most this")
@@ -40,12 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", metavar="FILE", help="default: MODEL-SELECT.json")
     add("--threads", type=int, default=0, help="threads; 0 leaves torch's choice")
     add("--json", action="store_true", help="print what was reached as JSON")
+    tune_moa.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, allocate, confirm, write the profile, print the table."""
     import torch
 
+    if args.select == "moa":
+        return tune_moa.run(args)
     lengths, out = _check(args)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -167,7 +171,7 @@ def render(result: dict[str, Any], out: Path) -> str:
 def _check(args: argparse.Namespace) -> tuple[list[int], Path]:
     """Everything that can be wrong is found before the model is loaded."""
     if args.select not in SELECTS:
-        raise BadInput(f'--select is "{args.select}"; expected {" or ".join(SELECTS)}')
+        raise BadInput(f'--select is "{args.select}"; expected {", ".join(SELECTS)}')
     for name, value, limit in (("density", args.density, 1), ("target-l1", args.target_l1, 2)):
         if value is not None and not 0 < value <= limit:
             raise BadInput(f"--{name} is {value}; expected a number above 0, at most {limit}")
@@ -180,11 +184,7 @@ def _check(args: argparse.Namespace) -> tuple[list[int], Path]:
     for name in ("samples", "rows"):
         if getattr(args, name) < 1:
             raise BadInput(f"--{name} is {getattr(args, name)}; expected at least 1")
-    out = Path(args.out or f"{Path(args.model).name}-{args.select}.json").expanduser()
-    if not out.resolve().parent.is_dir():
-        raise BadInput(f"-o {out}: the folder does not exist; create it first")
-    if out.is_dir() or not os.access(out.resolve().parent, os.W_OK):
-        raise BadInput(f"-o {out} cannot be written; name a file in a folder of yours")
+    out = output(args)
     if args.text and not Path(args.text).is_file():
         raise BadInput(f"--text {args.text}: no such file")
     try:
@@ -194,8 +194,30 @@ def _check(args: argparse.Namespace) -> tuple[list[int], Path]:
     return lengths, out
 
 
+def output(args: argparse.Namespace) -> Path:
+    """Where the result goes; found out now whether it can."""
+    out = Path(args.out or f"{Path(args.model).name}-{args.select}.json").expanduser()
+    if not out.resolve().parent.is_dir():
+        raise BadInput(f"-o {out}: the folder does not exist; create it first")
+    if out.is_dir() or not os.access(out.resolve().parent, os.W_OK):
+        raise BadInput(f"-o {out} cannot be written; name a file in a folder of yours")
+    return out
+
+
 def _load(args: argparse.Namespace, longest: int) -> tuple[Any, Any, str]:
     """The model, the text's tokens `[N]`, and the text."""
+    model, tokenizer = load_model(args, longest)
+    from ..models import assets
+
+    try:
+        text = Path(args.text).read_text(encoding="utf-8") if args.text else assets.text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"--text {args.text} cannot be read: {error}") from None
+    return model, tokenizer(text, return_tensors="pt").input_ids[0], text
+
+
+def load_model(args: argparse.Namespace, longest: int) -> tuple[Any, Any]:
+    """The model and its tokenizer."""
     try:
         from ..models import assets
 
@@ -209,11 +231,7 @@ def _load(args: argparse.Namespace, longest: int) -> tuple[Any, Any, str]:
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and longest > limit:
         raise BadInput(f"--lengths has {longest}; {args.model} reads at most {limit} tokens")
-    try:
-        text = Path(args.text).read_text(encoding="utf-8") if args.text else assets.text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"--text {args.text} cannot be read: {error}") from None
-    return model, tokenizer(text, return_tensors="pt").input_ids[0], text
+    return model, tokenizer
 
 
 def _grid(args: argparse.Namespace) -> Any:

@@ -1,5 +1,6 @@
 """Calibration items: a long text, a question that reaches far back, and the model's own answer.
 
+    "facts"     numbers of some persons' lockers are noted at all depths, and one is asked for
     "recall"    a passage from elsewhere in the text is put into it at some depth, and its beginning
                 is quoted at the end: whoever goes on must look there
     "summary"   a summary is asked for
@@ -10,7 +11,7 @@ should still say with them. Only the answer's loss counts.
 
 The one thing to know: an item has exactly length + 1 tokens; answers that end early are followed by
 padding, which a causal model cannot see.
-Source: MoA (arXiv 2406.14909v3), §5; "recall" is ours, so that any text will do.
+Source: MoA (arXiv 2406.14909v3), §5; "facts" and "recall" are ours, so that any text will do.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ from torch import Tensor
 
 from foveate.measure.haystack import prompt, sentences, woven
 
-KINDS = ("recall", "summary")
+KINDS = ("facts", "recall", "summary")
 ANSWER = 64  # tokens of an answer, at most; the original asks 128
+_SHORT = {"facts": 8}  # what follows a number is about nothing far away
+_PERSONS = (
+    "Abigail Benedict Cecily Dorothea Edmund Felicity Gilbert Harriet Isidore Josephine Kenneth "
+    "Lavinia Mortimer Nathaniel Octavia Percival Quentin Rosalind Sebastian Theodora"
+)
 _WORDS = 20  # of a unit, in texts without sentences
 
 
@@ -79,7 +85,7 @@ def from_text(
         answer: Tokens kept free for the answer.
 
     Returns:
-        int64 `[1, length + 1 − answer]`, and the kind.
+        int64 `[1, L]` with room for the answer, and the kind.
 
     Raises:
         ValueError: The text is too short, or a kind is unknown.
@@ -94,42 +100,16 @@ def from_text(
     kind = kinds[number % len(kinds)]
     draw = random.Random(f"{kind}/{length}/{number}")
     first = draw.randrange(max(1, len(units)))
-    needed = length + 1 - answer
+    needed = length + 1 - min(answer, _SHORT.get(kind, answer))
     had = _count(tokenizer, units)
     if had < needed:
         raise ValueError(
-            f"the part of the text for this has {had} tokens; expected at least {needed}, for items "
-            f"of {length}"
+            f"the part of the text for this has {had} tokens; expected at least {needed} for "
+            f"items of {length}"
         )
-    filler = _cycle(units, first)
-    if kind == "summary":
-        return (
-            prompt(
-                tokenizer,
-                needed,
-                "Read the following text. You will be asked to summarize it.",
-                lambda count: "".join(filler(i) for i in range(count)),
-                "Write a summary of the text above. Name the persons and say what happens.",
-                "",
-            ),
-            kind,
-        )
-    passage = _passage(units, first + len(units) // 2)
-    words = passage.split()
-    begin = " ".join(words[: max(3, len(words) // 4)])
-    depth = (0.09 + number * 0.6180339887) % 0.9  # golden steps: depths spread evenly
-    return (
-        prompt(
-            tokenizer,
-            needed,
-            "Read the following text with care. You will be asked to quote from it.",
-            woven(filler, [passage], [depth]),
-            f'Quote the passage that begins with "{begin}" and go on to its end.',
-            f'The text says: "{begin}',
-            [passage],
-        ),
-        kind,
-    )
+    write = {"facts": _facts, "recall": _recall, "summary": _summary}[kind]
+    head, middle, question, opening, keep = write(units, first, number, draw)
+    return prompt(tokenizer, needed, head, middle, question, opening, keep), kind
 
 
 def from_record(
@@ -218,6 +198,47 @@ def answered(model: Any, tokens: Tensor, kind: str, length: int) -> Item:
     answer = torch.zeros(length + 1, dtype=torch.bool)
     answer[tokens.shape[1] : tokens.shape[1] + written] = True
     return Item(padded.clone(), answer, kind)
+
+
+def _facts(units: list[str], first: int, number: int, draw: random.Random) -> tuple:
+    names = draw.sample(_PERSONS.split(), 4)
+    facts = [
+        f"Note: the locker of {x} has the number {draw.randrange(1000, 10000)}." for x in names
+    ]
+    turn = number * 0.6180339887  # golden steps: the depths of what is asked for spread evenly
+    depths = [(turn + 0.25 * i) % 1 * 0.98 for i in range(4)]
+    return (
+        "Read the following text with care. Some notes are hidden in it.",
+        woven(_cycle(units, first), facts, depths),
+        f"Which number does the locker of {names[0]} have?",
+        f"The locker of {names[0]} has the number",
+        facts,
+    )
+
+
+def _recall(units: list[str], first: int, number: int, draw: random.Random) -> tuple:
+    passage = _passage(units, first + len(units) // 2)
+    words = passage.split()
+    begin = " ".join(words[: max(3, len(words) // 4)])
+    depth = (0.09 + number * 0.6180339887) % 0.9
+    return (
+        "Read the following text with care. You will be asked to quote from it.",
+        woven(_cycle(units, first), [passage], [depth]),
+        f'Quote the passage that begins with "{begin}" and go on to its end.',
+        f'The text says: "{begin}',
+        [passage],
+    )
+
+
+def _summary(units: list[str], first: int, number: int, draw: random.Random) -> tuple:
+    filler = _cycle(units, first)
+    return (
+        "Read the following text. You will be asked to summarize it.",
+        lambda count: "".join(filler(i) for i in range(count)),
+        "Write a summary of the text above. Name the persons and say what happens.",
+        "",
+        [],
+    )
 
 
 def _units(text: str) -> list[str]:
