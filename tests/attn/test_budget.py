@@ -193,8 +193,8 @@ def test_each_head_may_have_its_own_amount():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "neither of mass and count"),
-        ({"mass": 0.9, "count": 3}, "both of mass and count"),
+        ({}, "none of mass, count and share"),
+        ({"mass": 0.9, "count": 3}, "has mass and count; expected exactly one"),
         ({"mass": 1.5}, "Budget.mass is 1.5; expected a share from 0 to 1"),
         ({"mass": (0.5, -1.0)}, "expected a share from 0 to 1"),
         ({"count": 0}, "Budget.count is 0; expected an int of at least 1"),

@@ -20,7 +20,7 @@ must neither cost one block more nor leave out one that fits exactly."""
 
 @dataclass(frozen=True)
 class Budget:
-    """How many blocks a row visits. Exactly one of `mass` and `count` is given.
+    """How many blocks a row visits. Exactly one of `mass`, `count` and `share` is given.
 
     Args:
         mass: Share of the row's total score to collect, 0 … 1; a tuple gives one per query head.
@@ -33,10 +33,13 @@ class Budget:
         kept_first: The kept blocks are taken first and their mass counts (XAttention); False
             selects as if they were not kept, and adds them afterwards (SpargeAttn).
         count_of: "all" (nK) or "visible" (the allowed blocks of the row).
+        share: Visit every block that has at least this share of the row's total, 0 … 1; a tuple
+            gives one per query head. Over all rows and heads, this collects the most mass that so
+            many blocks can have.
 
     Raises:
         TypeError: A value is not of its kind.
-        ValueError: A value is out of range, or not exactly one of mass and count is given.
+        ValueError: A value is out of range, or not exactly one of mass, count and share is given.
     """
 
     mass: float | tuple[float, ...] | None = None
@@ -45,17 +48,22 @@ class Budget:
     at_least: int = 0
     kept_first: bool = False
     count_of: str = "all"
+    share: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mass", "count"):
+        for name in ("mass", "count", "share"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
-        if (self.mass is None) == (self.count is None):
-            came = "neither" if self.mass is None else "both"
-            raise ValueError(f"Budget has {came} of mass and count; expected exactly one of them")
-        for one in _each(self.mass):
-            if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= 1:
-                raise ValueError(f"Budget.mass is {self.mass!r}; expected a share from 0 to 1")
+        given = [n for n in ("mass", "count", "share") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"Budget has {' and '.join(given) or 'none of mass, count and share'}; expected "
+                "exactly one of mass, count and share"
+            )
+        for name in ("mass", "share"):
+            for one in _each(value := getattr(self, name)):
+                if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= 1:
+                    raise ValueError(f"Budget.{name} is {value!r}; expected a share from 0 to 1")
         for one in _each(self.count):
             check_count("Budget.count", one)
         for name in ("inclusive", "kept_first"):
@@ -75,7 +83,8 @@ def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tup
     others. With T = Σ of the allowed scores of a row, R = mass · T, δ = 10⁻⁶ · T and c the mass of
     what was taken so far, a block of score s is taken in order of rank
         inclusive:  while c < R − δ;        exclusive:  while c + s ≤ R + δ, but at least one;
-        count:      while fewer than count; at_least:   while fewer than at_least.
+        count:      while fewer than count; at_least:   while fewer than at_least;
+        share:      while s ≥ share · T (1 − 10⁻⁶).
     The kept ones are added. mass ≥ 1 visits every allowed block. A row whose allowed scores are all
     0 or NaN visits its kept blocks only; a row that would visit nothing visits the best allowed.
 
@@ -98,6 +107,13 @@ def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tup
     allowed = allowed.expand(scores.shape)
     kept = kept.expand(scores.shape) & allowed
     mass = scores.double().nan_to_num(nan=0.0, posinf=1e300).clamp(min=0).masked_fill(~allowed, 0)
+    if budget.share is not None and not budget.at_least:
+        total = mass.sum(-1, keepdim=True)
+        visits = _shares(mass, total, budget) & allowed | kept
+        # no row is sorted: only one that would visit nothing needs its best
+        best = mass.masked_fill(~allowed, -1).argmax(-1, keepdim=True)
+        empty = ~visits.any(-1, keepdim=True)
+        return lists(visits | torch.zeros_like(visits).scatter_(-1, best, empty) & allowed)
     ranked = mass.masked_fill(~allowed, -1)
     if budget.kept_first:
         ranked = ranked.masked_fill(kept, float("inf"))
@@ -119,6 +135,8 @@ def _taken(mass: Tensor, order: Tensor, budget: Budget, allowed: Tensor, kept: T
         room = allowed.sum(-1, keepdim=True) if budget.count_of == "visible" else nk
         wanted = _counts(budget.count, heads, room, mass.device)
         return (rank < sure.maximum(wanted)) & (total > 0)
+    if budget.share is not None:
+        return _shares(mass.gather(-1, order), total, budget) | (rank < sure) & (total > 0)
     share = _per_head(budget.mass, heads, mass.device)
     ordered = mass.gather(-1, order)
     collected = ordered.cumsum(-1)
@@ -130,6 +148,12 @@ def _taken(mass: Tensor, order: Tensor, budget: Budget, allowed: Tensor, kept: T
         fits = collected <= required
         sure = sure.clamp(min=1)
     return ((fits | (rank < sure)) & (total > 0)) | (share >= 1)
+
+
+def _shares(mass: Tensor, total: Tensor, budget: Budget) -> Tensor:
+    """Which blocks have their share, bool, in the shape of mass."""
+    least = _per_head(budget.share, mass.shape[1], mass.device) * (1 - DRIFT)
+    return (mass >= least * total) & (total > 0)
 
 
 def _counts(count, heads: int, room: Tensor | int, device) -> Tensor:

@@ -146,6 +146,11 @@ def more_mass(share: Any) -> Any:
     return 1 - (1 - share) / 2
 
 
+def less_share(share: Any) -> Any:
+    """Half of the share that a block must have (or of each of a tuple)."""
+    return tuple(map(less_share, share)) if isinstance(share, tuple) else share / 2
+
+
 def more_blocks(number: Any) -> Any:
     """Twice a number of blocks, or twice a share of them, up to 1; each of a tuple."""
     if isinstance(number, tuple):

@@ -33,7 +33,7 @@ from ..layouts.budget import Budget, check_count
 from ..layouts.orders import Order
 from ..layouts.rules import block_regions
 from . import fields
-from .base import Selection, check_block, more_bits, more_blocks, more_mass
+from .base import Selection, check_block, less_share, more_bits, more_blocks, more_mass
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -57,6 +57,9 @@ class Sparge(Selection):
         keep: Visit so many best blocks instead: an int, or a share (float in (0, 1], rounded down)
             of `count_of`, or one for each query head. For mass *and* at least k blocks, use
             threshold with `at_least`.
+        share: Visit every block whose own share of the mass between block means is at least this,
+            in (0, 1], or one for each query head, instead of collecting `threshold`: at equal
+            density it loses the least.
         similarity: Blocks whose mean cosine is at most this are always visited; None or below 0
             turns the judge off. One number, or one for each query head.
         rule: "inclusive" visits the block that crosses the threshold; "exclusive", as released,
@@ -93,12 +96,20 @@ class Sparge(Selection):
     smooth_k: bool = True
     block: tuple[int, int] = (128, 64)
     order: Order | None = None
+    share: float | tuple[float, ...] | None = None
 
     name: ClassVar[str] = "sparge"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.keep is not None:
+        if self.share is not None:
+            fields.shares(self, "share")
+            if self.threshold is not None or self.keep is not None:
+                raise ValueError(
+                    f"Sparge has share = {self.share!r} beside a threshold or keep; expected one "
+                    "of them"
+                )
+        elif self.keep is not None:
             if isinstance(self.keep, list):
                 object.__setattr__(self, "keep", tuple(self.keep))
             for one in fields.each(self.keep):
@@ -138,6 +149,7 @@ class Sparge(Selection):
             inclusive=self.rule == "inclusive",
             at_least=self.at_least,
             count_of=self.count_of,
+            share=self.share,
         )
 
     @property
@@ -146,7 +158,7 @@ class Sparge(Selection):
         return any(one >= 0 for one in fields.each(self.similarity))
 
     def fallback(self, request: Request) -> str | None:
-        fields.for_heads(self, request, "threshold", "keep", "similarity")
+        fields.for_heads(self, request, "threshold", "keep", "share", "similarity")
         if self.order is not None and (why := self._misfit(request)) is not None:
             return why
         (bq, bk), lq, lk = self.block, request.q_length, request.k_length
@@ -155,12 +167,16 @@ class Sparge(Selection):
         if lk <= 2 * bk:
             return f"{lk} keys make {-(-lk // bk)} blocks of {bk}, too few to choose from"
         knob = "keep" if self.threshold is None else "threshold"
-        if all(isinstance(x, float) and x >= 1 for x in fields.each(getattr(self, knob))):
+        if self.share is None and all(
+            isinstance(x, float) and x >= 1 for x in fields.each(getattr(self, knob))
+        ):
             return f"{knob} = 1.0 leaves nothing out"
         return None
 
     def more(self) -> Sparge:
         skip = more_bits(self.skip)
+        if self.share is not None:
+            return replace(self, share=less_share(self.share), skip=skip)
         if self.keep is not None:
             return replace(self, keep=more_blocks(self.keep), skip=skip)
         return replace(self, threshold=more_mass(self.threshold), skip=skip)

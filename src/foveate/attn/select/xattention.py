@@ -19,8 +19,9 @@ Paper: XAttention (arXiv 2503.16428), sections 2.1 and 2.2.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ from ..layouts.budget import Budget
 from ..layouts.convert import lists, to_dense
 from ..layouts.rules import block_regions
 from . import fields
-from .base import Selection, more_bits, more_mass
+from .base import Selection, less_share, more_bits, more_mass
 
 if TYPE_CHECKING:
     from ..backends.base import Backend, Request
@@ -42,7 +43,7 @@ class XAttention(Selection):
 
     Args:
         threshold: Share of the estimated mass to collect, in (0, 1], or one for each query head.
-            0.9 is what the authors advise for any model.
+            0.9 is what the authors advise for any model, and what it is if nothing is given.
         stride: Tokens along a side of a cell; divides `block`. 4 to 64; 8 or 16 are good.
         block: Queries and keys per block.
         temperature: "code" averages the logits of an antidiagonal (as released; the published
@@ -50,9 +51,12 @@ class XAttention(Selection):
         sink: Always visit the first block of keys; under causal attention it is visited anyway.
         recent: Always visit the diagonal; under causal attention it is visited anyway.
         group: Query heads that share a key head visit the same blocks: by the "mean" or the "max"
-            of their scores (and the largest of their thresholds), or all that any of them chooses,
-            "union". None lets each choose for itself.
+            of their scores (and the largest of their thresholds or the smallest of their shares),
+            or all that any of them chooses, "union". None lets each choose for itself.
         last_dense: So many of the last queries visit everything.
+        share: Visit every block whose own share of the estimated mass is at least this, in (0, 1],
+            or one for each query head, instead of collecting `threshold`: at equal density it
+            loses the least.
         skip: Second filter, see `Selection`.
         correct: Mean correction, see `Selection`.
 
@@ -60,7 +64,7 @@ class XAttention(Selection):
         TypeError, ValueError: A field is not of its kind or out of range.
     """
 
-    threshold: float | tuple[float, ...] = 0.9
+    threshold: float | tuple[float, ...] | None = None
     stride: int = 16
     block: int = 128
     temperature: Literal["code", "paper"] | float = "code"
@@ -68,12 +72,20 @@ class XAttention(Selection):
     recent: bool = False
     group: Literal["mean", "union", "max"] | None = None
     last_dense: int = 0
+    share: float | tuple[float, ...] | None = None
 
     name: ClassVar[str] = "xattention"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fields.shares(self, "threshold")
+        if self.share is None and self.threshold is None:
+            object.__setattr__(self, "threshold", 0.9)
+        if self.share is not None and self.threshold is not None:
+            raise ValueError(
+                f"XAttention has share = {self.share!r} beside threshold = {self.threshold!r}; "
+                "expected one of them"
+            )
+        fields.shares(self, "threshold" if self.share is None else "share")
         fields.whole(self, "block", 1)
         fields.whole(self, "stride", 1)
         if self.block % self.stride:
@@ -105,7 +117,7 @@ class XAttention(Selection):
         return (self.block, self.block), None
 
     def fallback(self, request: Request) -> str | None:
-        fields.for_heads(self, request, "threshold")
+        fields.for_heads(self, request, "threshold", "share")
         lq, lk = request.q_length, request.k_length
         if lq < self.block:
             return f"{lq} queries do not fill one block of {self.block}"
@@ -114,12 +126,15 @@ class XAttention(Selection):
                 f"{lk} keys make {-(-lk // self.block)} blocks of {self.block}, "
                 "too few to choose from"
             )
-        if min(fields.each(self.threshold)) >= 1:
+        if self.share is None and min(fields.each(self.threshold)) >= 1:
             return "threshold = 1 leaves nothing out"
         return None
 
     def more(self) -> XAttention:
-        return replace(self, threshold=more_mass(self.threshold), skip=more_bits(self.skip))
+        skip = more_bits(self.skip)
+        if self.share is not None:
+            return replace(self, share=less_share(self.share), skip=skip)
+        return replace(self, threshold=more_mass(self.threshold), skip=skip)
 
     def scores(self, q: Tensor, k: Tensor, request: Request, kernels: Backend) -> Tensor:
         """A, what `layout` chooses by: `[B, Hq, nQ, nK]`; a full row sums to block / stride."""
@@ -139,13 +154,14 @@ class XAttention(Selection):
         """The layout that follows from `scores`."""
         lengths, block = (request.q_length, request.k_length), (self.block, self.block)
         allowed, kept = self._regions(request)
-        mass, shared = self.threshold, request.q_heads // request.kv_heads
+        shared = request.q_heads // request.kv_heads
+        mass, share = self.threshold, self.share
         if self.group in ("mean", "max"):
             scores = scores.unflatten(1, (-1, shared))
             scores = scores.mean(2) if self.group == "mean" else scores.amax(2)
-            if isinstance(mass, tuple):
-                mass = tuple(max(mass[i : i + shared]) for i in range(0, len(mass), shared))
-        counts, indices = kernels.choose(scores, Budget(mass, kept_first=True), allowed, kept)
+            mass, share = _of_groups(mass, shared, max), _of_groups(share, shared, min)
+        budget = Budget(mass, share=share, kept_first=True)
+        counts, indices = kernels.choose(scores, budget, allowed, kept)
         if self.group == "union" and shared > 1:
             visits = to_dense(BlockLayout(counts, indices, block, lengths))
             counts, indices = lists(visits.unflatten(1, (-1, shared)).any(2))
@@ -171,3 +187,10 @@ class XAttention(Selection):
         if self.last_dense:  # rows that hold one of the last queries
             kept |= (top + self.block).clamp(max=lq) > lq - self.last_dense
         return allowed, kept & allowed
+
+
+def _of_groups(values: Any, size: int, pick: Callable[..., float]) -> Any:
+    """One value for each group of heads, where there is one for each head."""
+    if not isinstance(values, tuple):
+        return values
+    return tuple(pick(values[i : i + size]) for i in range(0, len(values), size))

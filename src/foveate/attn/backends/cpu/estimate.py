@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...layouts.budget import Budget
+from ...layouts.budget import choose as choose_anywhere
 from . import native
 
 
@@ -57,6 +58,8 @@ def antidiagonal(
 
 def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
     """See `Backend.choose`."""
+    if budget.share is not None:  # one comparison for each block: nothing to gain from a kernel
+        return choose_anywhere(scores, budget, allowed, kept)
     module, _ = native.load()
     batch, heads, rows, columns = scores.shape
     scores = scores.float().contiguous()
