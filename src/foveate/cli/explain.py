@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from . import explain_plan
 from .bench import split
 from .console import BadInput, Progress, print_json, table
 
@@ -21,19 +22,26 @@ ROWS = 128  # queries in one sampled block: the block that shares a mean in smoo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `foveate explain`."""
     add = parser.add_argument
-    add("file", metavar="FILE.safetensors", help="q [B, Hq, Lq, D], k and v [B, Hk, Lk, D]")
+    add(
+        "file",
+        metavar="FILE",
+        help=".safetensors with q [B, Hq, Lq, D], k and v [B, Hk, Lk, D]; or a plan, .json",
+    )
     add("--names", default="q,k,v", metavar="Q,K,V", help="the tensors' names, default %(default)s")
     add("--precision", default=DEFAULT, metavar="P,P", help="default %(default)s")
     add("--causal", action="store_true", help="hide later keys")
     add("--scale", type=float, help="default: head size ** -0.5")
     add("--blocks", type=int, default=4, help=f"sampled blocks of {ROWS} rows, default %(default)s")
     add("--json", action="store_true", help="print JSON only")
+    explain_plan.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, measure, print."""
     import torch
 
+    if explain_plan.is_plan(args.file):
+        return explain_plan.run(args)
     if args.blocks < 1:
         raise BadInput(f"--blocks is {args.blocks}; expected at least 1")
     q, k, v = load(args.file, args.names)
