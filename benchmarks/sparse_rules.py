@@ -20,13 +20,14 @@ from foveate.attn.layouts.budget import Budget
 from foveate.tune.capture import Captured
 from foveate.tune.evidence import gather
 
-DENSITIES = (0.15, 0.25, 0.35, 0.5)
+DENSITIES = (0.1, 0.15, 0.25, 0.35, 0.5)
 ERRORS = (0.05, 0.08)
 MASSES = (
     *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95),
     *(0.96, 0.97, 0.98, 0.985, 0.99, 0.994, 0.997, 0.999, 0.9995, 0.9999),
 )
-SHARES = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+COUNTS = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+SHARES = tuple(0.5 * 1.5**-step for step in range(24))  # down to 4e-5
 
 Record = dict[str, Any]
 
@@ -37,7 +38,7 @@ class Rule:
 
     Args:
         select: The selection whose scores, blocks and judge are used.
-        knob: "mass" or "count", which field of `budget` takes the values.
+        knob: "mass", "count" or "share", which field of `budget` takes the values.
         budget: The other fields of the budget.
         forced: The first block and the diagonal are always visited; the released SpargeAttn does
             not do that.
@@ -91,7 +92,7 @@ def curve(seen: Captured, rule: Rule, rows: int, cache: dict[Any, Any]) -> list[
         cache.clear()  # one at a time: they are large
         cache[key] = gather(seen, block, rows, rule.select.correct)
     evidence = cache[key]
-    values = MASSES if rule.knob == "mass" else SHARES
+    values = {"mass": MASSES, "count": COUNTS, "share": SHARES}[rule.knob]
     visible = allowed.expand(scores.shape).sum((-1, -2))[0]
     found = []
     for value in values:
@@ -158,8 +159,10 @@ def sparge_rules() -> dict[str, Rule]:
     base, ours = Sparge(threshold=0.9), {"at_least": 4}
     released = {"inclusive": False}
     return {
-        "ours": Rule(base, budget=ours),
-        "ours, mean correction": Rule(replace(base, correct=True), budget=ours),
+        "share": Rule(base, "share"),
+        "share, mean correction": Rule(replace(base, correct=True), "share"),
+        "mass, at least 4": Rule(base, budget=ours),
+        "mass, at least 4, mean correction": Rule(replace(base, correct=True), budget=ours),
         "inclusive": Rule(base),
         "exclusive": Rule(base, budget=released),
         "inclusive, judge 0.3": Rule(replace(base, similarity=0.3)),
@@ -170,7 +173,7 @@ def sparge_rules() -> dict[str, Rule]:
         "released: mass, judge off": Rule(base, "mass", released, False),
         "released: top-k": Rule(base, "count", {}, False),
         "random blocks": Rule(base, "count", {"count_of": "visible"}, scores=_random),
-        "true mass": Rule(base, scores=_true),
+        "true mass": Rule(base, "share", scores=_true),
     }
 
 
@@ -181,6 +184,8 @@ def xattention_rules() -> dict[str, Rule]:
     at = {stride: replace(base, stride=stride) for stride in (4, 8, 16, 64)}
     rules = {f"released: stride {stride}": Rule(at[stride], budget=first) for stride in at}
     rules |= {
+        "stride 16, share": Rule(base, "share"),
+        "stride 16, share, mean correction": Rule(replace(base, correct=True), "share"),
         "stride 16, mean correction": Rule(replace(base, correct=True), budget=first),
         "stride 16, at least 4": Rule(base, budget=first | {"at_least": 4}),
         "stride 8, temperature of the paper": Rule(
@@ -195,8 +200,9 @@ def xattention_rules() -> dict[str, Rule]:
         "stride 8, diagonal": Rule(at[8], budget=first, queries=_diagonal(8)),
         "stride 8, random pattern": Rule(at[8], budget=first, queries=_scattered(8)),
         "block means": Rule(base, budget=first, scores=_pooled),
+        "block means, share": Rule(base, "share", scores=_pooled),
         "random blocks": Rule(base, "count", first | {"count_of": "visible"}, scores=_random),
-        "true mass": Rule(base, budget=first, scores=_true),
+        "true mass": Rule(base, "share", scores=_true),
     }
     return rules
 

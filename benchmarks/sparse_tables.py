@@ -13,7 +13,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 NOT_YET = "Not measured yet: `python -m benchmarks.sparse_claims` fills this in."
-DENSITIES = ("0.15", "0.25", "0.35", "0.5")
+DENSITIES = ("0.1", "0.15", "0.25", "0.35", "0.5")
 MAIN = 4096
 
 
@@ -128,10 +128,13 @@ def _lengths(document: dict[str, Any], numbers: Lookup) -> str:
     columns = [("model", n) for n in (2048, 4096, 8192)]
     columns += [("made up", n) for n in (8192, 16384, 32768)]
     rows = (
-        ("sparge", "ours"),
-        ("sparge", "ours, mean correction"),
+        ("sparge", "exclusive"),
+        ("sparge", "top-k of all"),
+        ("sparge", "share"),
+        ("sparge", "share, mean correction"),
         ("xattention", "released: stride 16"),
-        ("xattention", "stride 16, mean correction"),
+        ("xattention", "stride 16, share"),
+        ("xattention", "stride 16, share, mean correction"),
     )
     header = ["", *(f"{n:,}, {data}" for data, n in columns)]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
@@ -139,6 +142,7 @@ def _lengths(document: dict[str, Any], numbers: Lookup) -> str:
         for name, pick in (
             ("density for L1 0.08", lambda r: r["density_for"]["0.08"]),
             ("L1 at density 0.25", lambda r: r["error_at"]["0.25"]),
+            ("L1 at density 0.1", lambda r: r["error_at"]["0.1"]),
         ):
             cells = []
             for data, length in columns:
