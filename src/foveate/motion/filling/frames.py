@@ -20,7 +20,7 @@ from ..scene import Scene
 from .com import plan_com
 from .curves import Curve, min_jerk
 from .gait import leg_costs
-from .knots import FOOT_FAMILY, SOFT, Knot, Place, into_polygon, shared, support_points
+from .knots import FOOT_FAMILY, SOFT, Knot, Place, carrying, into_polygon, shared, support_points
 from .solver import Frame, Solver, Wishes
 from .style import Style
 
@@ -90,9 +90,8 @@ class Filler:
             found.append(Segment(a, b, held, first, last, (a.centre, b.centre)))
         for segment in found:
             if segment.single:
-                foot = next(iter(segment.held.values()))
-                end = segment.b.feet().get(FOOT_FAMILY[next(iter(segment.held))], foot)
-                segment.zmp = (foot.centre(self.body), end.centre(self.body))
+                foot = next(iter(carrying(segment.a, segment.b).values()))
+                segment.zmp = (foot.centre(self.body), foot.centre(self.body))
         for before, segment, after in zip(
             [None, *found[:-1]], found, [*found[1:], None], strict=True
         ):

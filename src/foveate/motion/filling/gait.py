@@ -393,7 +393,7 @@ class _Walk:
         front: str = "",
     ) -> Knot:
         e, body = self.e, self.e.body
-        yaw = float(np.mean(_aligned([c.yaw for c in contacts.values()], e.yaw)))
+        yaw = middle_yaw([c.yaw for c in contacts.values()])
         at, ground = self._root(contacts, toward, share)
         hinges = self._posture(front or toward, amount)
         turn = rot.multiply(
@@ -448,8 +448,10 @@ def _part(contacts: dict[str, Place], side: str) -> str:
     return next(iter(contacts))
 
 
-def _aligned(yaws: list[float], near: float) -> list[float]:
-    return [near + (yaw - near + np.pi) % (2 * np.pi) - np.pi for yaw in yaws]
+def middle_yaw(yaws: list[float]) -> float:
+    """The heading between headings, wherever the circle is cut."""
+    near = yaws[0]
+    return float(np.mean([near + (yaw - near + np.pi) % (2 * np.pi) - np.pi for yaw in yaws]))
 
 
 def leg_costs(legs: float, upper: float = 0.3) -> Array:

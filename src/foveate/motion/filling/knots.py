@@ -163,6 +163,21 @@ def shared(a: Knot, b: Knot) -> dict[str, Place]:
     return found
 
 
+def carrying(a: Knot, b: Knot) -> dict[str, Place]:
+    """What carries the body from a to b: a foot that rolls in between does so on its toes only."""
+    feet_a, feet_b = a.feet(), b.feet()
+    found = {}
+    for part, place in shared(a, b).items():
+        if part in FOOT_FAMILY:
+            side = FOOT_FAMILY[part]
+            most = max(feet_a[side].pitch, feet_b[side].pitch, key=abs)
+            place = replace(place, pitch=most)
+            if abs(most) > 0.05:
+                part = f"{side}_toes" if most > 0 else f"{side}_heel"
+        found[part] = place
+    return found
+
+
 def support_points(contacts: dict[str, Place], body: Body) -> Array:
     """Points on the ground that carry weight, `[n, 2]`."""
     points = []

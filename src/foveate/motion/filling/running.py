@@ -105,6 +105,8 @@ def _knot(
 ) -> Knot:
     """One instant of a run; `front` is the leg that is or swings ahead ("" for neither)."""
     feet = {FOOT_FAMILY[p]: c for p, c in contacts.items()}
+    from .gait import leg_costs, middle_yaw
+
     swing = steps.arms if front else 0.0
     told: dict[str, float] = {"torso.flex": 0.5 * steps.lean + 3}
     for side in free:
@@ -121,7 +123,7 @@ def _knot(
             told |= {f"{air}_hip.flex": -6, f"{air}_knee.flex": 62}
         told[f"{air}_ankle.dorsi"] = 0
     posture = apply_dofs(hinges, told)
-    yaw = float(np.mean([p.yaw for p in feet.values()]))
+    yaw = middle_yaw([p.yaw for p in feet.values()])
     middle = np.mean([p.position[:2] for p in feet.values()], axis=0)
     ground = float(np.mean([p.position[2] for p in feet.values()]))
     ahead = np.array([np.cos(yaw + steps.direction), np.sin(yaw + steps.direction)])
@@ -146,8 +148,6 @@ def _knot(
         wishes.bodies[f"{side}_ankle"] = Frame(*rolled.ankle(e.body))
         if rolled.pitch > 0:
             wishes.qpos[7 + DOF[f"{side}_foot.ext"]] = rolled.pitch
-        from .gait import leg_costs
-
         cost = leg_costs(0.3)
         for name in ("hip.flex", "hip.abd", "hip.rot", "knee.flex", "ankle.dorsi", "ankle.inv"):
             cost[DOF[f"{side}_{name}"]] = 0.03

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..body import Body
-from .knots import FOOT_FAMILY, Knot, Place, inside, into_polygon, shared, support_points
+from .knots import FOOT_FAMILY, Knot, Place, carrying, inside, into_polygon, support_points
 from .solver import Solver
 
 SHIFT = (0.4, 0.65)  # seconds, shortest and usual
@@ -24,9 +24,8 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
     found = [knots[0]]
     for after in knots[1:]:
         before = found[-1]
-        held = shared(before, after)
-        skip = after.flight or after.gait or not held
-        if skip or len(held) == len(before.contacts) == len(after.contacts):
+        held = carrying(before, after)
+        if after.flight or after.gait or not held:
             found.append(after)
             continue
         centre = _centre(held, before, after, solver)
@@ -52,7 +51,7 @@ def _centre(held: dict[str, Place], before: Knot, after: Knot, solver: Solver) -
 
 
 def _needs(knot: Knot, held: dict[str, Place], solver: Solver) -> bool:
-    if set(held) == set(knot.contacts):
+    if set(held) == set(knot.contacts):  # nothing is let go, nothing rolls
         return False
     points = support_points(held, solver.body)
     return not inside(solver.com(knot.qpos)[:2], points, MARGIN)
