@@ -13,12 +13,15 @@ from foveate.tune.candidates import Grid, judge, visits_of
 from .conftest import structured
 
 THRESHOLDS = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
+SHARES = (0.3, 0.1, 0.05, 0.02, 0.01, 0.001)
 GRIDS = {
     "sparge": Grid(Sparge(), THRESHOLDS),
     "sparge judged": Grid(Sparge(), THRESHOLDS, (None, 0.05, 0.3)),
     "sparge exclusive": Grid(Sparge(rule="exclusive", sink=True), THRESHOLDS),
     "sparge corrected": Grid(Sparge(correct=True), THRESHOLDS, (None, 0.1)),
     "xattention": Grid(XAttention(block=64), THRESHOLDS),
+    "sparge shares": Grid(Sparge(), SHARES, (None, 0.1), "share"),
+    "xattention shares": Grid(XAttention(block=64), SHARES, knob="share"),
     "xattention corrected": Grid(XAttention(stride=8, block=64, correct=True), THRESHOLDS),
 }
 

@@ -59,7 +59,10 @@ BROKEN = {
     ),
     "a layer too many": (lambda d: d["layers"].update({"2": {}}), "layer 2 does not exist"),
     "no layers": (lambda d: d.update(layers={}), "layers is empty"),
-    "unknown knob": (lambda d: d["layers"]["0"].update(x=[1] * 4), "and nothing but threshold"),
+    "unknown knob": (
+        lambda d: d["layers"]["0"].update(x=[1] * 4),
+        "and nothing but threshold, share",
+    ),
     "unknown option": (lambda d: d["options"].update(strid=4), '"sparge" has no option strid'),
     "unknown select": (lambda d: d.update(select="spare"), 'select is "spare"; expected one of'),
     "newer version": (lambda d: d.update(version=2), "its version is 2; this foveate reads"),

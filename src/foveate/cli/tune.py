@@ -89,7 +89,7 @@ def tune(
     settings = {
         "model": known,
         "text": calibration_text,
-        "grid": [repr(grid.base), grid.base.correct, grid.thresholds, grid.likeness],
+        "grid": [repr(grid.base), grid.base.correct, grid.knob, grid.values, grid.likeness],
         "rows": args.rows,
     }
     store = Store(out.with_name(f"{out.name}.state"), settings)
@@ -103,7 +103,7 @@ def tune(
             raise BadInput(_unreachable(args, found, error)) from None
         chosen = selections(grid, found, best.choice)
         held, engine = hold_out(model, other, grid, chosen, args.rows, store, progress.step)
-    off = range(len(grid.thresholds))  # candidates without a judge: one threshold for all
+    off = range(len(grid.values))  # candidates without a judge: one value for all
     tuned = found.of(best.choice)
     unseen = held.of(best.choice)
     items = found.density.shape[1]
@@ -250,7 +250,7 @@ def _grid(args: argparse.Namespace) -> Any:
 def _fixed(table: Any, off: Any, density: float, grid: Any) -> dict[str, float]:
     """One threshold for all heads, between the two nearest that were tried."""
     found = table.fixed(list(off), density)
-    low, high = (grid.thresholds[int(found.pop(x))] for x in ("below", "above"))
+    low, high = (grid.values[int(found.pop(x))] for x in ("below", "above"))
     return found | {"threshold": low + found.pop("part") * (high - low)}
 
 

@@ -10,7 +10,7 @@ of any choice of blocks, `judge` tries all candidates, `allocate` spends one bud
 from __future__ import annotations
 
 from .allocate import Allocation, allocate
-from .candidates import KNOBS, LIKENESS, THRESHOLDS, Grid, Judged, judge
+from .candidates import KNOBS, LIKENESS, VALUES, Grid, Judged, judge
 from .capture import Captured, capture
 from .evidence import Evidence, gather
 from .loading import load
@@ -24,7 +24,7 @@ from .thresholds import Minimum, minimum_thresholds, profile_thresholds
 __all__ = [
     "KNOBS",
     "LIKENESS",
-    "THRESHOLDS",
+    "VALUES",
     "Allocation",
     "Captured",
     "Evidence",

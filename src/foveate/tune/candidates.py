@@ -1,7 +1,7 @@
 """Candidates: what a head may be given, and what each choice costs it and loses.
 
-A `Grid` holds one selection and the values its knobs may take (`threshold`, and SpargeAttn's
-`similarity`). `judge` lets the selection choose blocks for every value and asks the evidence for
+A `Grid` holds one selection and the values its knobs may take (`threshold` or `share`, and
+SpargeAttn's `similarity`). `judge` lets the selection choose blocks for every value and asks the evidence for
 the error, all heads at once.
 
 The one thing to know: block scores are made once for each value of the slow knob. The selection's
@@ -11,7 +11,7 @@ own call of `kernels.choose` is listened to, and repeated for all thresholds tog
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,8 +37,18 @@ LIKENESS = (0.2, 0.3, 0.4, 0.5)
 always visited. With them, SmolLM2 was no better on held-out text (six layers, 2048 and 4096 tokens,
 density 0.4: relative L1 0.0509, 0.0501 without), so they are left out unless asked for."""
 
-KNOBS = {"sparge": ("threshold", "similarity"), "xattention": ("threshold",)}
-"""Selections that can be tuned, and the knobs that each head gets a value of."""
+SHARES = (
+    *(0.5, 0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.06, 0.05, 0.04, 0.032, 0.025, 0.02, 0.016, 0.013),
+    *(1e-2, 8e-3, 6e-3, 5e-3, 4e-3, 3.2e-3, 2.5e-3, 2e-3, 1.6e-3, 1.3e-3, 1e-3, 7e-4, 5e-4, 3e-4),
+    *(2e-4, 1e-4, 5e-5, 1e-5, 1e-6),
+)
+"""Shares tried, evenly spaced in the logarithm; the last visits practically everything."""
+
+VALUES = {"threshold": THRESHOLDS, "share": SHARES}
+"""What each head gets a value of, and the values tried, by rising density."""
+
+KNOBS = {"sparge": ("threshold", "share", "similarity"), "xattention": ("threshold", "share")}
+"""Selections that can be tuned, and the knobs that heads may get values of."""
 
 _OFF = -1.0  # how "no judge" is written among the values of several heads
 
@@ -49,13 +59,15 @@ class Grid:
 
     Args:
         base: The selection with all other options; its own knobs are ignored.
-        thresholds: Ascending, in (0, 1].
+        values: Of the knob, by rising density; None takes those of `VALUES`.
         likeness: Values of the judge; None is off. Only for SpargeAttn.
+        knob: "threshold" (mass to collect) or "share" (own mass of each visited block).
     """
 
     base: Selection
-    thresholds: tuple[float, ...] = THRESHOLDS
+    values: tuple[float, ...] | None = None
     likeness: tuple[float | None, ...] = (None,)
+    knob: str = "threshold"
 
     def __post_init__(self) -> None:
         if self.base.name not in KNOBS:
@@ -63,6 +75,10 @@ class Grid:
                 f'select "{self.base.name}" has no thresholds to tune; '
                 f"expected one of {', '.join(KNOBS)}"
             )
+        if self.knob not in VALUES:
+            raise ValueError(f'knob is "{self.knob}"; expected {" or ".join(VALUES)}')
+        if self.values is None:
+            object.__setattr__(self, "values", VALUES[self.knob])
         if self.likeness != (None,) and "similarity" not in KNOBS[self.base.name]:
             raise ValueError(f'likeness is {self.likeness}; "{self.base.name}" has no such judge')
         if getattr(self.base, "group", None) is not None:
@@ -74,25 +90,25 @@ class Grid:
 
     @cached_property
     def candidates(self) -> tuple[tuple[float, float | None], ...]:
-        """(threshold, likeness) of each candidate; thresholds change fastest."""
-        return tuple((t, like) for like in self.likeness for t in self.thresholds)
+        """(value, likeness) of each candidate; values change fastest."""
+        return tuple((x, like) for like in self.likeness for x in self.values)
 
     def at(self, candidate: int) -> Selection:
         """The selection that gives every head the same candidate."""
-        threshold, like = self.candidates[candidate]
-        return self._with(threshold, like)
+        return self._with(*self.candidates[candidate])
 
     def mixed(self, choice: Sequence[int]) -> Selection:
         """The selection that gives each query head its own candidate."""
-        thresholds, likes = zip(*(self.candidates[c] for c in choice), strict=True)
+        values, likes = zip(*(self.candidates[c] for c in choice), strict=True)
         if all(like is None for like in likes):
-            return self._with(thresholds, None)
-        return self._with(thresholds, tuple(_OFF if like is None else like for like in likes))
+            return self._with(values, None)
+        return self._with(values, tuple(_OFF if like is None else like for like in likes))
 
-    def _with(self, threshold: Any, like: Any) -> Selection:
-        if "similarity" in KNOBS[self.base.name]:
-            return replace(self.base, threshold=threshold, similarity=like)
-        return replace(self.base, threshold=threshold)
+    def _with(self, value: Any, like: Any) -> Selection:
+        options = {f.name: getattr(self.base, f.name) for f in fields(self.base)}
+        options |= dict.fromkeys((*VALUES, "similarity") & options.keys(), None)
+        options |= {self.knob: value} | ({"similarity": like} if like is not None else {})
+        return type(self.base)(**options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +178,7 @@ def visits_of(
     lengths = (seen.q.shape[2], seen.k.shape[2])
     parts = []
     for like in grid.likeness:
-        select = grid._with(grid.thresholds[0], like)
+        select = grid._with(grid.values[0], like)
         decided = plan(
             seen.q,
             seen.k,
@@ -174,24 +190,25 @@ def visits_of(
             backend=backend,
         )
         allowed, _ = block_regions(decided.request.band, lengths, block, seen.q.device)
-        if type(decided.select) is not type(select):  # served dense, whatever the threshold
-            parts.append(allowed.expand(len(grid.thresholds), seen.q.shape[1], -1, -1))
+        if type(decided.select) is not type(select):  # served dense, whatever the value
+            parts.append(allowed.expand(len(grid.values), seen.q.shape[1], -1, -1))
             continue
         ear = _Ear(decided.kernels)
         layout = select.layout(seen.q, seen.k, decided.request, ear)
-        parts.append(_repeat(ear, layout, decided.kernels, grid.thresholds))
+        parts.append(_repeat(ear, layout, decided.kernels, grid))
     return torch.cat(parts), allowed, block
 
 
-def _repeat(ear: _Ear, layout: Any, kernels: Any, thresholds: tuple[float, ...]) -> Tensor:
-    """What the selection would visit for every threshold, bool `[T, Hq, nQ, nK]`."""
+def _repeat(ear: _Ear, layout: Any, kernels: Any, grid: Grid) -> Tensor:
+    """What the selection would visit for every value of its knob, bool `[T, Hq, nQ, nK]`."""
     if len(ear.calls) != 1:
         raise RuntimeError(f"the selection called choose {len(ear.calls)} times; expected once")
     layout = layout.to_dense()
     scores, budget, allowed, kept = ear.calls[0]
-    heads, count = scores.shape[1], len(thresholds)
-    # one call for all: a copy of every head for each threshold
-    every = replace(budget, mass=tuple(t for t in thresholds for _ in range(heads)))
+    heads, count = scores.shape[1], len(grid.values)
+    # one call for all: a copy of every head for each value
+    name = {"threshold": "mass"}.get(grid.knob, grid.knob)
+    every = replace(budget, **{name: tuple(x for x in grid.values for _ in range(heads))})
     allowed, kept = (
         x if x.shape[-3] == 1 else x.repeat(*(1,) * (x.dim() - 3), count, 1, 1)
         for x in (allowed, kept)
@@ -227,7 +244,9 @@ class _Ear:
 __all__ = [
     "KNOBS",
     "LIKENESS",
+    "SHARES",
     "THRESHOLDS",
+    "VALUES",
     "Evidence",
     "Grid",
     "Judged",

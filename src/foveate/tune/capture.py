@@ -18,7 +18,7 @@ _NAME = "foveate#capture"  # no choice a user could make: "#" is in no name
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """What one layer attends with, after position embedding.
+    """What one layer attends with, after position embedding, on the CPU.
 
     Args:
         layer: Number of the layer.
@@ -72,9 +72,9 @@ def capture(model: Any, tokens: Tensor, visit: Callable[[Captured], None]) -> in
             visit(
                 Captured(
                     layer=int(getattr(module, "layer_idx", seen - 1)),
-                    q=query.float(),
-                    k=key.float(),
-                    v=value.float(),
+                    q=query.to("cpu", torch.float32),
+                    k=key.to("cpu", torch.float32),
+                    v=value.to("cpu", torch.float32),
                     scale=float(kwargs.get("scaling") or query.shape[-1] ** -0.5),
                     causal=bool(getattr(module, "is_causal", True) if causal is None else causal),
                 )
@@ -101,6 +101,7 @@ def capture(model: Any, tokens: Tensor, visit: Callable[[Captured], None]) -> in
 
 def full_layers(config: Any) -> list[int]:
     """Numbers of the layers of a model that have no window of their own."""
+    config = config.get_text_config()
     kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
     return [number for number, kind in enumerate(kinds) if kind == "full_attention"]
 

@@ -64,10 +64,12 @@ class Profile:
         for layer, knobs in self.layers.items():
             if not 0 <= layer < layers:
                 raise ProfileError(f"layer {layer} does not exist; the model has {layers}")
-            if "threshold" not in knobs or not set(knobs) <= set(KNOBS[self.select]):
+            if ("threshold" in knobs) == ("share" in knobs) or not set(knobs) <= set(
+                KNOBS[self.select]
+            ):
                 raise ProfileError(
-                    f"layer {layer} has {', '.join(knobs) or 'nothing'}; expected threshold, "
-                    f"and nothing but {', '.join(KNOBS[self.select])}"
+                    f"layer {layer} has {', '.join(knobs) or 'nothing'}; expected threshold or "
+                    f"share, and nothing but {', '.join(KNOBS[self.select])}"
                 )
             for name, values in knobs.items():
                 if len(values) != heads:
