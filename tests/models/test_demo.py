@@ -54,6 +54,34 @@ def test_demo_writes_a_report_and_json(bundled, tmp_path, capsys):
     assert bundled.config._attn_implementation == "sdpa"
 
 
+def test_demo_shows_what_selections_keep(bundled, tmp_path, capsys):
+    out = tmp_path / "r.html"
+    options = ["--tokens", "640", "--precision", "native", "--json", "--out", str(out)]
+    assert main(["demo", *options, "--ways", "sparge,xattention"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [row["error"] for row in record["rows"]] == [None] * 3
+    blocks = record["blocks"]
+    assert [way["label"] for way in blocks["ways"]] == ["sparge + int8", "xattention + int8"]
+    assert len(blocks["mass"]) == 10
+    assert "What a selection keeps of it" in out.read_text(encoding="utf-8")
+
+
+def test_demo_takes_the_profile_that_ships_for_the_model(bundled, tmp_path, capsys, monkeypatch):
+    from foveate import tune
+
+    layers = {n: {"threshold": (0.5,) * 4} for n in range(2)}
+    known = tune.fingerprint.fingerprint(bundled)
+    profile = tune.Profile("sparge", {"block": (128, 64)}, layers, known, {})
+    monkeypatch.setattr(tune, "shipped", lambda: ["smollm2-135m-sparge"])
+    monkeypatch.setattr(tune.Profile, "load", classmethod(lambda cls, name: profile))
+    options = ["--model", "smollm2-135m", "--tokens", "640", "--precision", "native", "--json"]
+    assert main(["demo", *options, "--ways", "sparge,xattention", "--out", ""]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert "tuned for each head" in rows[1]["note"]
+    assert "tuned" not in rows[2]["note"]
+    assert bundled.config._attn_implementation == "sdpa"
+
+
 def test_demo_prints_a_table(bundled, capsys):
     assert main(["demo", "--tokens", "512", "--rounds", "1", "--ways", "native", "--out", ""]) == 0
     text = capsys.readouterr().out
