@@ -1,7 +1,8 @@
 """How the engine enters a model.
 
-`accelerate` and `restore` for transformers models, `sdpa` for everything that calls torch's
-`scaled_dot_product_attention`. Importing this package needs torch only.
+`accelerate` and `restore` for transformers models, `HeadwiseCache` for those with a plan of spans,
+`sdpa` for everything that calls torch's `scaled_dot_product_attention`. Importing this package
+needs torch only.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .headwise_cache import HeadwiseCache
     from .torch_sdpa import sdpa
     from .transformers import Accelerated, accelerate, register, restore
 
-__all__ = ["Accelerated", "accelerate", "register", "restore", "sdpa"]
+__all__ = ["Accelerated", "HeadwiseCache", "accelerate", "register", "restore", "sdpa"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,5 +33,9 @@ def __getattr__(name: str) -> Any:
                 'pip install "foveate[models]"',
                 name="transformers",
             ) from None
+        if name == "HeadwiseCache":
+            from .headwise_cache import HeadwiseCache
+
+            return HeadwiseCache
         return getattr(transformers, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,13 +15,14 @@ The one thing to know: what a model asks for is honoured or refused with a reaso
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from .headwise_layer import attached
 from .layers import for_layers, of_layer
 from .masks import RuleMask, make_mask
 from .spec import PRECISIONS, PREFIX, Choice, parse
@@ -184,6 +185,20 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
         from foveate import MoA, Window, attention
 
         _refuse(module, dropout, attention_mask, kwargs)
+        short = query.shape[2] <= DECODE_QUERIES
+        attend = partial(
+            attention,
+            precision=decode if short else choice.precision,
+            scale=scaling,
+            backend=choice.backend,
+        )
+        select = of_layer(choice.select, module)
+        if short and not isinstance(select, (Window, MoA)):
+            # the others choose keys for blocks of queries, which a step does not have
+            select = "dense"
+        if (layer := attached(key)) is not None:  # keys from a HeadwiseCache, which attends itself
+            out = layer.attend(query, key, value, attention_mask, select, attend)
+            return out.transpose(1, 2), None
         causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
         window, mask = sliding_window, attention_mask
         if isinstance(mask, RuleMask):
@@ -196,24 +211,8 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
             causal, window = False, None  # a written mask holds every rule
             if mask.shape[-1] > key.shape[2]:
                 mask = mask[..., : key.shape[2]]
-        select = of_layer(choice.select, module)
         select = _windowed(select, window, causal, key.shape[2], module)
-        short = query.shape[2] <= DECODE_QUERIES
-        if short and not isinstance(select, (Window, MoA)):
-            select = (
-                "dense"  # the others choose keys for blocks of queries, which a step does not have
-            )
-        out = attention(
-            query,
-            key,
-            value,
-            select=select,
-            precision=decode if short else choice.precision,
-            causal=causal,
-            scale=scaling,
-            mask=mask,
-            backend=choice.backend,
-        )
+        out = attend(query, key, value, select=select, causal=causal, mask=mask)
         return out.transpose(1, 2), None
 
     return forward
