@@ -7,7 +7,7 @@ the support as well as it can, smoothly:
     min ‖(I − (z_c/g) D₂) c − z_ref‖² + λ ‖D₃ c‖² + μ (end-point errors)²
 
 D₂, D₃ are finite differences (Kajita et al., 2003, solved here as one banded system). In flight
-there is no p; there c̈ = 0 takes its place.
+there is no p; there c̈ = 0 takes its place. A body that pushes itself up has g + z̈ for g.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def plan_com(
     start: Array,
     end: Array,
     flight: Array | None = None,
+    lift: Array | None = None,
     smooth: float = SMOOTH,
 ) -> Array:
     """Horizontal path of the centre of mass, one point per frame.
@@ -40,6 +41,7 @@ def plan_com(
         fps: Frames per second.
         start, end: Where the path begins and ends, at rest, `[2]`.
         flight: Frames in the air, bool `[T]`.
+        lift: Vertical acceleration of the body, m/s² `[T]`; it adds to gravity.
         smooth: Weight λ on the third difference, in units of s⁶/m² at 30 frames per second.
 
     Returns:
@@ -51,7 +53,8 @@ def plan_com(
         return np.linspace(start, end, count)
     h = 1.0 / fps
     flight = np.zeros(count, bool) if flight is None else np.asarray(flight, bool)
-    ratio = np.asarray(height, float) / GRAVITY / h**2
+    down = GRAVITY + (0.0 if lift is None else np.asarray(lift, float))
+    ratio = np.asarray(height, float) / np.maximum(down, 0.25 * GRAVITY) / h**2
     bands = np.zeros((4, count))  # upper bands of the normal matrix: row 3 is the diagonal
     right = np.zeros((count, 2))
 

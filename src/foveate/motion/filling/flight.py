@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 GRAVITY = 9.81
 CROUCH = 0.13  # metres the pelvis must be below standing before the push
 DEFAULT_APEX = 0.15
-AIR = {"B_hip.flex": 12, "B_knee.flex": 22, "B_ankle.dorsi": -18, "B_foot.ext": 0}
 LAND = {"B_hip.flex": 22, "B_knee.flex": 34, "B_ankle.dorsi": 6}
 
 
@@ -46,7 +45,7 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     if last.qpos[2] > ground + stand - 0.7 * CROUCH:
         e.knots.append(_crouched(e, last, ground + stand - CROUCH, hinges))
         last = e.knots[-1]
-    take_off = stand + 0.035 * e.body.scale  # on the toes, nearly straight
+    take_off = stand - 0.004 * e.body.scale  # legs nearly straight, soles down
     start_home = e.home.copy()
     turn = float(np.radians(key.root.yaw_deg + key.root.spin_deg))
     e.home = e.home + _turn2(e.yaw) @ np.array(key.root.travel)
@@ -65,15 +64,18 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     air = (speed + np.sqrt(fall)) / GRAVITY
     rise = ground + take_off - last.qpos[2]
     push = float(np.clip(2.2 * rise / speed, 0.14, 0.4))
-    off = _on_toes(e, last, ground + take_off, yaw, hinges)
+    off = _stretched(e, last, ground + take_off, yaw, hinges)
     off.span, off.speed = push, float(speed)
     e.knots.append(off)
     down = _landing(e, contacts, hinges, level + take_off)
     down.span, down.speed, down.flight = air, float(-np.sqrt(fall)), True
     down.spin = turn
-    e.knots.append(down)
+    top = _air(e, off, down, hinges, apex, float(speed))
+    down.span, down.spin, top.spin = air - top.span, turn / 2, turn / 2
+    e.knots += [top, down]
     e.feet |= down.feet()
     soft = _crouched(e, down, level + stand - 0.7 * CROUCH - 0.25 * apex, hinges)
+    soft.gait = True
     soft.span, soft.minimum, soft.exact = float(np.clip(0.16 + 0.4 * apex, 0.18, 0.4)), 0.15, True
     e.knots.append(soft)
     final = e.pose(key, hinges, contacts)
@@ -119,34 +121,41 @@ def _crouched(e: Expander, knot: Knot, height: float, hinges: Array) -> Knot:
     return _solved(e, knot.contacts, qpos, 0.45)
 
 
-def _on_toes(e: Expander, knot: Knot, height: float, yaw: float, hinges: Array) -> Knot:
-    """Take-off: legs straight, heels up, arms swung forward."""
-    contacts = {
-        f"{side}_toes": replace(place, pitch=np.radians(22.0))
-        for side, place in knot.feet().items()
-    }
+def _stretched(e: Expander, knot: Knot, height: float, yaw: float, hinges: Array) -> Knot:
+    """Take-off: legs straight, arms swung forward. Soles stay down: they carry until the end."""
+    contacts = {f"{s}_foot": replace(place, pitch=0.0) for s, place in knot.feet().items()}
     qpos = knot.qpos.copy()
-    told = {"B_hip.flex": 2, "B_knee.flex": 6, "B_ankle.dorsi": -20, "torso.flex": 2}
+    told = {"B_hip.flex": 9, "B_knee.flex": 14, "B_ankle.dorsi": 5, "torso.flex": 2}
     qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 45}), told)
     qpos[2] = height
     qpos[3:7] = rot.yaw_quat(yaw)
     found = _solved(e, contacts, qpos, 0.2)
-    found.exact, found.through = True, True
+    found.exact, found.gait = True, True
     return found
 
 
+def _air(e: Expander, off: Knot, down: Knot, hinges: Array, apex: float, speed: float) -> Knot:
+    """The top of the flight: legs drawn up a little, toes hanging."""
+    tuck = float(np.clip(apex / 0.3, 0.3, 2.0))
+    told = {"B_hip.flex": 16 + 18 * tuck, "B_knee.flex": 24 + 26 * tuck, "B_ankle.dorsi": -22}
+    qpos = (off.qpos + down.qpos) / 2
+    half = rot.yaw_quat(np.float64(off.yaw() + down.spin / 2))
+    qpos[3:7] = half
+    qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 60}), told)
+    qpos[2] = off.qpos[2] + apex
+    top = Knot(speed / GRAVITY, within_limits(qpos), {}, (off.centre + down.centre) / 2)
+    top.flight, top.exact, top.gait = True, True, True
+    return top
+
+
 def _landing(e: Expander, contacts: dict[str, Place], hinges: Array, height: float) -> Knot:
-    """Touch-down: toes first, knees a little bent."""
-    touching = {
-        f"{FOOT_FAMILY[part]}_toes": replace(place, pitch=np.radians(16.0))
-        for part, place in contacts.items()
-        if part in FOOT_FAMILY
-    }
+    """Touch-down: knees a little bent."""
+    touching = {p: replace(c, pitch=0.0) for p, c in contacts.items() if p in FOOT_FAMILY}
     told = LAND | {"B_shoulder.flex": 25, "torso.flex": 6}
     posture = apply_dofs(_arms(hinges, {}), told)
     at = np.array([*e.home, height])
-    found = _solved(e, touching, join_qpos(at, rot.yaw_quat(e.yaw), posture), 0.3)
-    found.exact, found.through = True, True
+    found = _solved(e, touching, join_qpos(at, rot.yaw_quat(np.float64(e.yaw)), posture), 0.3)
+    found.exact, found.gait = True, True
     return found
 
 

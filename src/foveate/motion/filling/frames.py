@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Filler:
 
     def _segments(self) -> list[Segment]:
         found = []
-        for a, b in zip(self.knots, self.knots[1:], strict=False):
+        for a, b in pairwise(self.knots):
             held = shared(a, b)
             first, last = round(a.t * self.fps), round(b.t * self.fps)
             found.append(Segment(a, b, held, first, last, (a.centre, b.centre)))
@@ -140,14 +141,37 @@ class Filler:
 
     def _heights(self, values: Array, stops: Array, eases: list[str]) -> Array:
         """Height of the pelvis; parabolas in flight, met with their speed before and after."""
+        flights = self._flights()
+        values = values.copy()
+        for start, end in flights:  # the knots within a flight lie on its parabola
+            span = self.times[end] - self.times[start]
+            up = (values[end, 0] - values[start, 0]) / span + GRAVITY * span / 2
+            t = self.times[start : end + 1] - self.times[start]
+            values[start : end + 1, 0] = values[start, 0] + up * t - GRAVITY * t**2 / 2
         curve = Curve(self.times, values, stops, eases)
-        for i, knot in enumerate(self.knots):
-            if knot.flight:
-                span = self.times[i] - self.times[i - 1]
-                up = (values[i, 0] - values[i - 1, 0]) / span + GRAVITY * span / 2
-                curve.speeds[i - 1], curve.speeds[i] = up, up - GRAVITY * span
-                curve.bends[i - 1], curve.bends[i] = -GRAVITY, -GRAVITY
+        for start, end in flights:
+            span = self.times[end] - self.times[start]
+            up = (values[end, 0] - values[start, 0]) / span + GRAVITY * span / 2
+            t = self.times[start : end + 1] - self.times[start]
+            curve.speeds[start : end + 1, 0] = up - GRAVITY * t
+            curve.bends[start : end + 1, 0] = -GRAVITY
         return curve(self.at)
+
+    def _flights(self) -> list[tuple[int, int]]:
+        """(take-off, landing) as indices of knots."""
+        found: list[tuple[int, int]] = []
+        for i, knot in enumerate(self.knots):
+            if knot.flight and found and found[-1][1] == i - 1:
+                found[-1] = (found[-1][0], i)
+            elif knot.flight:
+                found.append((i - 1, i))
+        # two flights in a row that meet on the ground are two: the knot between has contacts
+        return [piece for pair in found for piece in self._parted(*pair)]
+
+    def _parted(self, start: int, end: int) -> list[tuple[int, int]]:
+        cuts = [i for i in range(start + 1, end) if self.knots[i].contacts]
+        edges = [start, *cuts, end]
+        return list(pairwise(edges))
 
     def _com(self) -> Array:
         """Where the centre of mass goes, `[T, 2]`."""
@@ -166,13 +190,18 @@ class Filler:
             u = np.linspace(0, 1, segment.last - segment.first + 1)[:, None]
             start, end = segment.zmp
             reference[rows] = start + min_jerk(u) * (end - start)
-            if segment.b.flight:
-                flight[segment.first + 1 : segment.last] = True
+        for start, end in self._flights():
+            first, last = (round(self.times[i] * self.fps) for i in (start, end))
+            flight[first + 1 : last] = True
         if self.style.sway:
             self._sway(reference)
         last = self.knots[-1]
         end = last.centre if all(p in FOOT_FAMILY for p in last.contacts) else coms[-1][:2]
-        return plan_com(reference, height, self.fps, coms[0][:2], end, flight)
+        lift = np.zeros(self.count)
+        if flight.any():
+            speed = np.gradient(self.reference[:, 2], 1 / self.fps)
+            lift = np.where(flight, 0.0, np.gradient(speed, 1 / self.fps))
+        return plan_com(reference, height, self.fps, coms[0][:2], end, flight, lift)
 
     def _sway(self, reference: Array) -> None:
         """A slow sideways wander that stays over the feet."""
