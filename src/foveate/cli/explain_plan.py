@@ -8,8 +8,6 @@ The one thing to know: the picture shows one length, the table all of them, beca
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +98,12 @@ def render(plan: Any, lengths: list[int], length: int) -> str:
         None if a is None else sorted(set(zip(a, b, strict=True)))
         for a, b in zip(plan.alphas, plan.betas, strict=True)
     ]
-    width = len(str(len(plan.alphas) - 1))
+    width, wide = len(str(len(plan.alphas) - 1)), 2 if plan.heads <= 32 else 1
     for layer, (row, pairs) in enumerate(zip(plan.spans(length), rules, strict=True)):
         if row is None:
             lines.append(f"{layer:>{width}}  as the model has it")
             continue
-        cells = "".join(_shade(span / length) * 2 for span in row)
+        cells = "".join(_shade(span / length) * wide for span in row)
         said = ", ".join(f"{a:g} + {b:g} N" for a, b in pairs)
         lines.append(f"{layer:>{width}}  {cells}  {sum(row) / len(row) / length:>4.0%}  {said}")
     return "\n".join(lines)
@@ -129,6 +127,8 @@ def draw(plan: Any, length: int, path: Path) -> None:
         raise BadInput("--picture needs matplotlib; pip install matplotlib") from None
     matplotlib.use("Agg")
     from matplotlib import pyplot
+
+    from ..tune.files import replaced
 
     spans = plan.spans(length)
     share = [
@@ -157,18 +157,14 @@ def draw(plan: Any, length: int, path: Path) -> None:
     right.axvline(plan.density(length), color="0.4", linewidth=1, linestyle="--")
     right.set(xlim=(0, 1), xlabel="mean of the layer")
     right.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    right.tick_params(which="both", left=False)
     right.spines[["top", "right"]].set_visible(False)
     bar = figure.colorbar(image, ax=right, label="share of the text that a head sees")
     bar.ax.yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
     figure.suptitle(f"{length} tokens, density {plan.density(length):.0%}", fontsize=11)
-    handle, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=path.suffix)
-    os.close(handle)
     try:
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with replaced(path) as temporary:
+            figure.savefig(temporary, dpi=150)
     finally:
         pyplot.close(figure)
 

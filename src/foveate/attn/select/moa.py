@@ -132,7 +132,7 @@ class MoA(Selection):
         if min(alpha) >= 0 and min(beta) >= 1:
             return None
         wider = {
-            "alpha": tuple(2 * a if a > 0 else a / 2 for a in alpha),
+            "alpha": tuple(2 * a if a > 0 else min(0.0, a / 2 + self.block) for a in alpha),
             "beta": tuple(min(1.0, 2 * b) if b else 0.125 for b in beta),
         }
         if self.heads is None:
