@@ -18,7 +18,7 @@ import argparse
 from typing import Any
 
 from .console import BadInput, Progress
-from .move_files import line_of, outputs, read_plan, report, size_of, write
+from .move_files import check_view, line_of, outputs, read_plan, report, size_of, write
 
 TOOLS = ("lint", "physics", "view", "bench", "study")
 DEFAULT = "motion.mp4"
@@ -114,6 +114,7 @@ def make(text: str, args: argparse.Namespace) -> int:
     """A text, an edited plan, or a plan, to files."""
     outs = outputs(args.out or [DEFAULT])
     size, scene = size_of(args.size), _scene(args.scene)
+    check_view(args.view)
     if not 5 <= args.fps <= 120:
         raise BadInput(f"--fps is {args.fps:g}; expected 5 to 120")
     if not text and not args.plan:

@@ -41,6 +41,14 @@ def size_of(text: str) -> tuple[int, int]:
     return width, height
 
 
+def check_view(name: str) -> None:
+    """Refuse a view that does not exist."""
+    from ..motion.render.camera import VIEWS
+
+    if name not in VIEWS:
+        raise BadInput(f'--view is "{name}"; expected one of {", ".join(VIEWS)}')
+
+
 def read_plan(name: str) -> Any:
     """A plan from a .json file, or from the .npz that carries one."""
     from ..motion import KeyframePlan
@@ -67,8 +75,6 @@ def write(
     from ..motion import export
     from ..motion.render.camera import VIEWS
 
-    if args.view not in VIEWS:
-        raise BadInput(f'--view is "{args.view}"; expected one of {", ".join(VIEWS)}')
     ending = out.suffix.lower()
     options: dict[str, Any] = {}
     frames = round(clip.duration * args.fps) + 1
@@ -90,10 +96,20 @@ def write(
             options = {"renderer": args.renderer}
         elif ending in (".json", ".html", ".npz") and plan is not None:
             options = {"plan": plan}
+            if ending == ".html" and clip.source == "simulated":
+                options["planned"] = _planned(plan, clip)
         try:
             export(clip, out, **options)
         except (ValueError, OSError, RuntimeError) as error:
             raise BadInput(f"{out.name}: {line_of(error)}") from None
+
+
+def _planned(plan: Any, clip: Any) -> Any:
+    """The motion that a simulated body was to follow; None if it was slowed down since."""
+    from ..motion import fill
+
+    planned = fill(plan, clip.fps)
+    return planned if len(planned) == len(clip) else None
 
 
 def report(clip: Any, plan: Any, outs: list[Path], args: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import BadInput, Progress, print_json, table
-from .move_files import how, line_of, outputs, read_plan, write
+from .move_files import check_view, how, line_of, outputs, read_plan, size_of, write
 
 
 def _clip(words: list[str], tool: str) -> tuple[Any, Path]:
@@ -41,6 +41,7 @@ def lint(words: list[str], args: argparse.Namespace) -> int:
         raise BadInput("lint needs a file; try foveate move lint clip.bvh")
     if args.repair:
         outputs([args.repair])
+        check_view(args.view)
     if Path(words[0]).suffix.lower() == ".json":
         if len(words) != 1:
             raise BadInput(f"lint takes one file; {len(words)} were given")
@@ -78,7 +79,7 @@ def _write_repaired(thing: Any, out: Path, args: argparse.Namespace) -> None:
     from ..motion.clip import write_atomic
 
     if not isinstance(thing, KeyframePlan):
-        write(thing, out, args, (640, 480))
+        write(thing, out, args, size_of(args.size))
     elif out.suffix.lower() != ".json":
         raise BadInput(f'--repair is "{out.name}"; a repaired plan is a .json')
     else:
@@ -100,7 +101,8 @@ def physics(words: list[str], args: argparse.Namespace) -> int:
     """Let a simulated body perform a clip."""
     from ..motion import repair, track
 
-    outs = outputs(args.out or ["performed.npz"])
+    outs, size = outputs(args.out or ["performed.npz"]), size_of(args.size)
+    check_view(args.view)
     clip, path = _clip(words, "physics")
     with Progress(2, path.name, quiet=args.json) as progress:
         progress.step("repairing", advance=0)
@@ -111,7 +113,7 @@ def physics(words: list[str], args: argparse.Namespace) -> int:
         except (ValueError, RuntimeError) as error:
             raise BadInput(f"{path.name}: {line_of(error)}") from None
     for out in outs:
-        write(done, out, args, (640, 480))
+        write(done, out, args, size)
     facts = done.report
     if args.json:
         print_json({"files": [str(out) for out in outs], "report": facts.to_json()})

@@ -137,11 +137,13 @@ def to_npz(clip: MotionClip, path: Path, plan: Any = None) -> None:
     write_npz(clip, path, plan)
 
 
-def to_html(clip: MotionClip, path: Path, plan: Any = None) -> None:
-    """The viewer page."""
+def to_html(
+    clip: MotionClip, path: Path, plan: Any = None, planned: MotionClip | None = None
+) -> None:
+    """The viewer page; a switch shows `planned` in the place of the clip."""
     from ..viewer import write_page
 
-    write_page(clip, path, plan=plan)
+    write_page(clip, path, plan=plan, planned=planned)
 
 
 def to_plan(clip: MotionClip, path: Path, plan: Any = None) -> None:

@@ -1,0 +1,118 @@
+"""Measure the motion room: python -m benchmarks.motion.
+
+The benchmark of sentences (`foveate move bench`), the studies of scenes and stages, and the time
+from a sentence to a file. Writes benchmarks/results/motion.json and its parts of docs/motion.md and
+docs/claims.md; `--render` only rewrites the text.
+
+The one thing to know: nothing is retried. A sentence that fails is in the table, and `beyond` (what
+an offline grammar is not expected to understand) is counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ablations import write
+from benchmarks.motion_tables import fill_only, parts
+from foveate.measure.machine import commit, machine, versions
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results" / "motion.json"
+DOCUMENTS = ("docs/motion.md", "docs/claims.md")
+TIMED = "a person waves with the right hand, then bows"
+STAGES = ("walk", "squat", "bow", "kick", "one-leg", "four-steps", "sit", "turn-left", "wave-right")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and render; returns 0."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.motion", description=__doc__)
+    parser.add_argument("--render", action="store_true", help="only rewrite the documents")
+    parser.add_argument("--only", nargs="*", choices=list(STUDIES), help="some of the studies")
+    args = parser.parse_args(argv)
+    document = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    if not args.render:
+        for name in args.only or STUDIES:
+            document[name] = STUDIES[name](_say)
+            document |= {
+                "kind": "motion",
+                "machine": machine(),
+                "commit": commit(),
+                "versions": versions("mujoco", "mink", "daqp", "numpy"),
+            }
+            write(RESULTS, json.dumps(document, indent=1) + "\n")
+    for name in DOCUMENTS:
+        path = ROOT / name
+        if path.is_file():
+            write(path, fill_only(path.read_text(encoding="utf-8"), parts(document)))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def sentences(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Every prompt of the benchmark."""
+    from foveate.motion.evaluate import prompts
+    from foveate.motion.evaluate.bench import one
+
+    found = []
+    for prompt in prompts():
+        say(prompt.text[:70])
+        found.append(one(prompt)[0].to_json())
+    return found
+
+
+def scenes(say: Callable[[str], None]) -> dict[str, Any]:
+    """Sitting, lying, reaching with things put at random; stepping stones."""
+    from foveate.motion.evaluate import studies
+
+    kinds = [studies.interactions(kind, 20, step=say) for kind in ("sit", "lie", "reach")]
+    return {"interactions": kinds, "stones": studies.stones(step=say)}
+
+
+def stages(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What filling and physics are worth."""
+    from foveate.motion.evaluate import prompts, studies
+
+    return list(studies.filling([p for p in prompts() if p.name in STAGES], step=say))
+
+
+def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Seconds from the sentence to a file, three times each, after one that loads everything."""
+    from foveate.motion import export, synthesize
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options in (
+            ("a.glb", {}),
+            ("a.mp4", {"width": 640, "height": 480}),
+            ("a.bvh", {}),
+        ):
+            seconds, length = [], 0.0
+            for n in range(4):
+                say(f"{name}, {n} of 3")
+                begin = time.perf_counter()
+                clip = synthesize(TIMED)
+                export(clip, Path(folder) / name, **options)
+                seconds.append(time.perf_counter() - begin)
+                length = clip.duration
+            rows.append(
+                {"file": name[2:], "clip_s": length, "seconds": float(np.median(seconds[1:]))}
+            )
+    return rows
+
+
+STUDIES = {"sentences": sentences, "scenes": scenes, "stages": stages, "speed": speed}
+
+if __name__ == "__main__":
+    raise SystemExit(main())
