@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .console import BadInput, Progress, print_json, table
 from .demo import _describe, _split
+from .eval_files import output, write
 
 if TYPE_CHECKING:
     from ..measure.comparison import Way
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_WAYS = "int8,sparge+int8,xattention+int8"
 DEFAULT_TASKS = "text,needle_text,multikey,multivalue,tracking,common"
-SUFFIXES = (".html", ".json", ".png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise BadInput(str(error)) from None
     for out in outs:
-        _write(record, out)
+        write(record, out)
     state.remove()
     if args.json:
         print_json(record)
@@ -196,25 +194,7 @@ def _check(args: argparse.Namespace) -> tuple[list[Way], list[str], list[int], l
         assets.locate(args.model)
     except (ValueError, TypeError, assets.MissingAsset) as error:
         raise BadInput(str(error)) from None
-    return ways, tasks, lengths, [_output(name) for name in args.out or ["eval.html"]]
-
-
-def _output(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.suffix not in SUFFIXES:
-        raise BadInput(f"--out {name}: expected a name that ends in {', '.join(SUFFIXES)}")
-    if not path.resolve().parent.is_dir():
-        raise BadInput(f"--out {name}: the folder does not exist; create it first")
-    if path.is_dir() or not os.access(path.resolve().parent, os.W_OK):
-        raise BadInput(f"--out {name} cannot be written; name a file in a folder of yours")
-    if path.suffix == ".png":
-        try:
-            import matplotlib  # noqa: F401  better now than after the evaluation
-        except ModuleNotFoundError:
-            raise BadInput(
-                f"--out {name} needs matplotlib; pip install matplotlib, or write .html"
-            ) from None
-    return path
+    return ways, tasks, lengths, [output(name) for name in args.out or ["eval.html"]]
 
 
 def _load(args: argparse.Namespace, lengths: list[int]) -> tuple[Any, Any, str]:
@@ -246,7 +226,7 @@ def _profiles(args: argparse.Namespace, model: Any) -> list[Way]:
     """A way for each profile, known to transformers from here on."""
     from ..measure.comparison import Way
     from ..models import accelerate
-    from ..tune import ProfileError, load
+    from ..tune import load
 
     ways = []
     for source in args.profile:
@@ -254,7 +234,7 @@ def _profiles(args: argparse.Namespace, model: Any) -> list[Way]:
             profile = load(source)
             with accelerate(model, profile=profile, precision=args.precision) as handle:
                 name = handle.name
-        except (ProfileError, ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise BadInput(f"--profile: {error}") from None
         stem = Path(source).stem if source.endswith(".json") else source
         label = f"{stem}+{args.precision}"
@@ -278,26 +258,3 @@ def _state(args: argparse.Namespace, model: Any, text: str, out: Path) -> State:
         return State(out.with_name(f"{out.name}.state"), about)
     except OtherState as error:
         raise BadInput(str(error)) from None
-
-
-def _write(record: dict[str, Any], path: Path) -> None:
-    """One output file, all or nothing."""
-    import json
-
-    from ..report import evaluation as view
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.resolve().parent)
-    os.close(handle)
-    fresh = Path(name)
-    try:
-        if path.suffix == ".png":
-            view.picture(record, fresh)
-        elif path.suffix == ".html":
-            fresh.write_text(view.page(record), encoding="utf-8")
-        else:
-            fresh.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        fresh.chmod(0o644)
-        os.replace(fresh, path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise

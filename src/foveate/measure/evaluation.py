@@ -199,15 +199,3 @@ def summary(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 record[name] = mean(cell[name] for cell in mine.values())
         records.append(record)
     return records
-
-
-def averages(records: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, float]]:
-    """Mean recall and ranking over the retrieval tasks, for each (way, length)."""
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for record in records:
-        if record["task"] != TEXT:
-            found.setdefault((record["way"], record["length"]), []).append(record)
-    return {
-        key: {name: mean(r[name] for r in group) for name in ("recall", "ranking")}
-        for key, group in found.items()
-    }

@@ -7,6 +7,7 @@ asked for can be cut.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,25 @@ class Sample:
     answers: tuple[str, ...]
     others: tuple[str, ...]
     question: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a sample is made of.
+
+    Args:
+        draw: Source of everything random.
+        seed: Number of the sample, for what should spread evenly over samples.
+        tokenizer: The model's tokenizer.
+        length: Tokens of the prompt.
+        text: A long real text.
+    """
+
+    draw: random.Random
+    seed: int
+    tokenizer: Any
+    length: int
+    text: str
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ else; its prompt has exactly `length` tokens.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .haystack import Sample, prompt, sentences, woven
+from torch import Tensor
+
+from .haystack import Sample, Wanted, prompt, sentences, woven
+from .word_lists import common, frequent
 
 _PLAIN = (  # a haystack without anything to hold on to
     "The river runs down to the sea. ",
@@ -51,12 +53,12 @@ class Task:
     Args:
         name: What it is called in tables and on the command line.
         title: What it is, in a few words.
-        make: Function (random, tokenizer, length, text) → (tokens, answers, others, question).
+        make: Function Wanted → (tokens, answers, others, question).
     """
 
     name: str
     title: str
-    make: Callable[[random.Random, Any, int, str], tuple[Any, list[str], list[str], str]]
+    make: Callable[[Wanted], tuple[Tensor, list[str], list[str], str]]
 
 
 def sample(task: str, tokenizer: Any, length: int, seed: int, text: str) -> Sample:
@@ -74,17 +76,16 @@ def sample(task: str, tokenizer: Any, length: int, seed: int, text: str) -> Samp
     """
     if task not in TASKS:
         raise ValueError(f'unknown task "{task}"; tasks are {", ".join(TASKS)}')
-    draw = random.Random(f"{task}/{seed}")
-    draw.seed_number = seed  # type: ignore[attr-defined]
-    tokens, answers, others, question = TASKS[task].make(draw, tokenizer, length, text)
+    wanted = Wanted(random.Random(f"{task}/{seed}"), seed, tokenizer, length, text)
+    tokens, answers, others, question = TASKS[task].make(wanted)
     return Sample(task, seed, tokens, tuple(answers), tuple(others), question)
 
 
-def _depths(draw: random.Random, count: int) -> list[float]:
+def _depths(wanted: Wanted, count: int) -> list[float]:
     """Depths in random order, one in each of `count` equal parts; seeds in a row cover a part."""
-    shift = (draw.seed_number * 0.6180339887 + 0.3) % 1  # type: ignore[attr-defined]
-    depths = [(i + (shift if count == 1 else draw.random())) / count for i in range(count)]
-    draw.shuffle(depths)
+    shift = (wanted.seed * 0.6180339887 + 0.3) % 1
+    depths = [(i + (shift if count == 1 else wanted.draw.random())) / count for i in range(count)]
+    wanted.draw.shuffle(depths)
     return depths
 
 
@@ -97,13 +98,13 @@ def _numbers(draw: random.Random, count: int) -> list[str]:
     return [str(n) for n in draw.sample(range(10_000, 100_000), count)]
 
 
-def _plain(draw: random.Random, text: str) -> Callable[[int], str]:
+def _plain(wanted: Wanted) -> Callable[[int], str]:
     return lambda unit: _PLAIN[unit % len(_PLAIN)]
 
 
-def _real(draw: random.Random, text: str) -> Callable[[int], str]:
-    found = sentences(text)
-    first = draw.randrange(len(found))
+def _real(wanted: Wanted) -> Callable[[int], str]:
+    found = sentences(wanted.text)
+    first = wanted.draw.randrange(len(found))
     return lambda unit: found[(first + unit) % len(found)]
 
 
@@ -114,18 +115,18 @@ def _listed(items: list[str]) -> str:
 def _single(haystack: Callable[..., Any], keys: int) -> Callable[..., Any]:
     """One key is asked for, the other keys distract; with one key only, nothing does."""
 
-    def make(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
-        names, numbers = _keys(draw, keys), _numbers(draw, max(keys, 6))
+    def make(wanted: Wanted) -> Any:
+        names, numbers = _keys(wanted.draw, keys), _numbers(wanted.draw, max(keys, 6))
         needles = [
             f"The secret number of the {a} is {b}."
             for a, b in zip(names, numbers[:keys], strict=True)
         ]
         question = f"What is the secret number of the {names[0]}?"
         tokens = prompt(
-            tokenizer,
-            length,
+            wanted.tokenizer,
+            wanted.length,
             _HEAD if keys == 1 else _HEADS,
-            woven(haystack(draw, text), needles, _depths(draw, keys)),
+            woven(haystack(wanted), needles, _depths(wanted, keys)),
             question,
             f"The secret number of the {names[0]} is",
             needles,
@@ -135,17 +136,17 @@ def _single(haystack: Callable[..., Any], keys: int) -> Callable[..., Any]:
     return make
 
 
-def _several_values(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
-    names, numbers = _keys(draw, 3), _numbers(draw, 9)
+def _several_values(wanted: Wanted) -> Any:
+    names, numbers = _keys(wanted.draw, 3), _numbers(wanted.draw, 9)
     needles = [
         f"A secret number of the {names[i // 3]} is {number}." for i, number in enumerate(numbers)
     ]
     question = f"What are the three secret numbers of the {names[0]}?"
     tokens = prompt(
-        tokenizer,
-        length,
+        wanted.tokenizer,
+        wanted.length,
         _HEADS,
-        woven(_real(draw, text), needles, _depths(draw, 9)),
+        woven(_real(wanted), needles, _depths(wanted, 9)),
         question,
         f"The three secret numbers of the {names[0]} are",
         needles,
@@ -153,16 +154,16 @@ def _several_values(draw: random.Random, tokenizer: Any, length: int, text: str)
     return tokens, numbers[:3], numbers[3:], question
 
 
-def _several_keys(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
-    names, numbers = _keys(draw, 6), _numbers(draw, 6)
+def _several_keys(wanted: Wanted) -> Any:
+    names, numbers = _keys(wanted.draw, 6), _numbers(wanted.draw, 6)
     needles = [f"The secret number of the {a} is {b}." for a, b in zip(names, numbers, strict=True)]
     asked = _listed([f"the {name}" for name in names[:3]])
     question = f"What are the secret numbers of {asked}?"
     tokens = prompt(
-        tokenizer,
-        length,
+        wanted.tokenizer,
+        wanted.length,
         _HEADS,
-        woven(_real(draw, text), needles, _depths(draw, 6)),
+        woven(_real(wanted), needles, _depths(wanted, 6)),
         question,
         f"The secret numbers of {asked} are",
         needles,
@@ -170,95 +171,35 @@ def _several_keys(draw: random.Random, tokenizer: Any, length: int, text: str) -
     return tokens, numbers[:3], numbers[3:], question
 
 
-def _tracking(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
+def _tracking(wanted: Wanted) -> Any:
     """Two chains of assignments; all variables of one are asked for."""
     letters, links = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 3
     names: list[str] = []
     while len(names) < 2 * links:
-        name = "".join(draw.sample(letters, 4))
+        name = "".join(wanted.draw.sample(letters, 4))
         names += [name] if name not in names else []
-    values = _numbers(draw, 2)
+    values = _numbers(wanted.draw, 2)
     needles, depths = [], []
     for chain in range(2):
         mine = names[chain * links : (chain + 1) * links]
         needles.append(f"VAR {mine[0]} = {values[chain]}.")
         needles += [f"VAR {new} = VAR {old}." for old, new in pairwise(mine)]
-        depths += sorted(draw.random() for _ in range(links))  # an assignment follows its source
+        depths += sorted(
+            wanted.draw.random() for _ in range(links)
+        )  # an assignment follows its source
     question = f"Which variables have the value {values[0]}?"
     tokens = prompt(
-        tokenizer,
-        length,
+        wanted.tokenizer,
+        wanted.length,
         "Variables are assigned in the following text. Remember which has which value. For "
         "example, after VAR KEY = 11111. VAR NEW = VAR KEY. the variables with the value 11111 "
         "are VAR KEY and VAR NEW.",
-        woven(_plain(draw, text), needles, depths),
+        woven(_plain(wanted), needles, depths),
         question,
         f"The variables with the value {values[0]} are VAR",
         needles,
     )
     return tokens, names[:links], names[links:], question
-
-
-def _vocabulary(text: str) -> list[str]:
-    """Words of a text, in the order of the alphabet: 4 to 9 small letters, at least 5 times."""
-    counts = Counter(w for w in text.split() if w.isascii() and w.islower() and w.isalpha())
-    return sorted(w for w, n in counts.items() if n >= 5 and 4 <= len(w) <= 9)
-
-
-def _common(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
-    """Three words come up again and again among words that come up rarely."""
-    words = _vocabulary(text)
-    draw.shuffle(words)
-    often, rare = words[:3], words[3:]
-    order = draw.getrandbits(32)
-
-    def middle(units: int) -> str:
-        shuffled = random.Random(order)
-        body = [w for w in often for _ in range(max(3, units // 12))]
-        body += [rare[i % len(rare)] for i in range(max(0, units - len(body)))]
-        shuffled.shuffle(body)
-        return " ".join([rare[-1]] * 4 + body)  # the first words may be cut
-
-    question = "Which three words come up most often in the list?"
-    tokens = prompt(
-        tokenizer,
-        length,
-        "Read the following list of words. Remember which come up most often.",
-        middle,
-        question,
-        "The three words that come up most often are: 1.",
-    )
-    return tokens, often, rare[:6], question
-
-
-def _frequent(draw: random.Random, tokenizer: Any, length: int, text: str) -> Any:
-    """Made-up words whose frequency falls with their rank, rank^−2 (RULER, §3.3)."""
-    made = []
-    while len(made) < 200:
-        word = "".join(draw.choice("bdfgklmnprstvz") + draw.choice("aeiou") for _ in range(3))
-        made += [word] if word not in made else []
-    order = draw.getrandbits(32)
-    weights = [1 / (rank + 1) ** 2 for rank in range(len(made))]
-
-    def middle(units: int) -> str:
-        total, shuffled = sum(weights), random.Random(order)
-        body = [
-            w for w, p in zip(made, weights, strict=True) for _ in range(int(units * p / total))
-        ]
-        body += made[3 : 3 + max(0, units - len(body))]
-        shuffled.shuffle(body)
-        return " ".join([made[-1]] * 4 + body)
-
-    question = "Which three words come up most often in the list?"
-    tokens = prompt(
-        tokenizer,
-        length,
-        "Read the following list of made-up words. Remember which come up most often.",
-        middle,
-        question,
-        "The three words that come up most often are: 1.",
-    )
-    return tokens, made[:3], made[6:12], question
 
 
 TASKS = {
@@ -270,8 +211,8 @@ TASKS = {
         Task("multivalue", "all three numbers of one thing", _several_values),
         Task("multiquery", "the numbers of three things", _several_keys),
         Task("tracking", "variables along chains of assignments", _tracking),
-        Task("common", "the most common words of a list", _common),
-        Task("frequent", "the most frequent of made-up words", _frequent),
+        Task("common", "the most common words of a list", common),
+        Task("frequent", "the most frequent of made-up words", frequent),
     )
 }
 """Every task by name, easy ones first."""

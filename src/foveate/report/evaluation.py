@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .lines import curves
-from .tables import percent, seconds, signed
+from .tables import seconds, signed
 
 TEXT = "text"
 
@@ -210,15 +210,3 @@ def picture(record: dict[str, Any], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150, format="png")
-
-
-def averages_line(record: dict[str, Any]) -> str:
-    """One sentence that compares the last way with the baseline at the longest length."""
-    longest = max(record["lengths"])
-    scores = {way: dict(points).get(longest) for way, points in _series(record, "ranking").items()}
-    known = {way: score for way, score in scores.items() if score is not None}
-    if len(known) < 2:
-        return ""
-    base, *others = known.items()
-    told = ", ".join(f"{way} {percent(score)}" for way, score in others)
-    return f"Ranking at {longest:,} tokens: {base[0]} {percent(base[1])}; {told}."
