@@ -80,6 +80,15 @@ Call call_of(const TensorTuple& q, int64_t keys, double scale, uintptr_t before,
   return c;
 }
 
+Layout layout_of(const std::optional<LayoutTuple>& tuple) {
+  Layout y;
+  if (!tuple) return y;
+  uintptr_t counts, indices;
+  std::tie(counts, indices, y.bq, y.bk, y.nQ, y.nK, y.per_batch, y.per_head) = *tuple;
+  y.counts = (const int32_t*)counts, y.indices = (const int32_t*)indices;
+  return y;
+}
+
 void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t before, uintptr_t sink, int64_t after,
             std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, uintptr_t threshold, uintptr_t tally,
             const TensorTuple& out, uintptr_t lse, bool merge, int threads) {
@@ -87,12 +96,7 @@ void attend(const PyKV& packed, const TensorTuple& q, double scale, uintptr_t be
   c.kv = &packed.kv();
   c.filter = {(const float*)threshold, (int64_t*)tally};
   c.out.merge = merge;
-  if (layout) {
-    uintptr_t counts, indices;
-    Layout& y = c.layout;
-    std::tie(counts, indices, y.bq, y.bk, y.nQ, y.nK, y.per_batch, y.per_head) = *layout;
-    y.counts = (const int32_t*)counts, y.indices = (const int32_t*)indices;
-  }
+  c.layout = layout_of(layout);
   nb::gil_scoped_release free;
   run_attention(c, packed.table());
 }
@@ -116,6 +120,18 @@ void attend_segments(const TensorTuple& k, const TensorTuple& v, const TensorTup
                           scale_sb};
   nb::gil_scoped_release free;
   active_target().attend_direct(c, kv, vv, (PKind)p, segments);
+}
+
+void backward(const TensorTuple& q, const TensorTuple& k, const TensorTuple& v, const TensorTuple& out,
+              const TensorTuple& dout, uintptr_t lse, uintptr_t dlse, double scale, uintptr_t before, uintptr_t sink,
+              int64_t after, std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, uintptr_t dq,
+              uintptr_t dk, uintptr_t dv, int threads) {
+  const View keys = view_of(k);
+  const Call c = call_of(q, keys.L, scale, before, sink, after, mask, out, 0, threads);
+  const Gradient g{c.q,    keys,   view_of(v),        view_of(out), view_of(dout), (const float*)lse, (const float*)dlse,
+                   c.scale, c.mask, layout_of(layout), c.bands,      (float*)dq,    (float*)dk,        (float*)dv, threads};
+  nb::gil_scoped_release free;
+  active_target().backward(g);
 }
 
 void block_means(const TensorTuple& x, uintptr_t mean, int64_t rows, uintptr_t out, uintptr_t likeness, int threads) {
@@ -184,6 +200,9 @@ NB_MODULE(_native, m) {
   m.def("attend_direct", &attend_direct, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
         nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(), nb::arg("out"), nb::arg("lse"),
         nb::arg("p"), nb::arg("threads"));
+  m.def("backward", &backward, nb::arg("q"), nb::arg("k"), nb::arg("v"), nb::arg("out"), nb::arg("dout"), nb::arg("lse"),
+        nb::arg("dlse"), nb::arg("scale"), nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(),
+        nb::arg("layout").none(), nb::arg("dq"), nb::arg("dk"), nb::arg("dv"), nb::arg("threads"));
   m.def("attend_segments", &attend_segments, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
         nb::arg("start"), nb::arg("length"), nb::arg("k_scale"), nb::arg("v_scale"), nb::arg("scale_sb"), nb::arg("out"), nb::arg("lse"), nb::arg("p"), nb::arg("threads"));
   m.def("block_means", &block_means, nb::arg("x"), nb::arg("mean"), nb::arg("rows"), nb::arg("out"),

@@ -15,6 +15,7 @@ struct Table {
   void (*encode_queries)(Queries&, const Call&);
   void (*attend)(const Call&, const Queries&);
   void (*attend_direct)(const Call&, const View& k, const View& v, PKind p, const Segments&);   // call.kv is not used
+  void (*backward)(const Gradient&);
   void (*block_means)(const MeansCall&, int threads);
   void (*antidiagonal)(const AntidiagonalCall&, int threads);
 };

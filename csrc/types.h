@@ -151,6 +151,19 @@ struct Call {
   int threads = 1;
 };
 
+// The way back through one call: from the gradient of its output (and of lse) to those of q, k and v.
+struct Gradient {
+  View q, k, v, out, dout;
+  const float* lse = nullptr;        // [B, Hq, Lq]
+  const float* dlse = nullptr;       // the same, or null
+  float scale = 1.f;
+  Mask mask;
+  Layout layout;
+  Bands bands;
+  float *dq = nullptr, *dk = nullptr, *dv = nullptr;   // [B, Hq, Lq, D], [B, Hk, Lk, D], [B, Hk, Lk, Dv] contiguous
+  int threads = 1;
+};
+
 // Keys and values that lie in a store of their own for each head, one behind the other: `length` tokens from `start`.
 struct Segments {
   const int64_t* start = nullptr;    // [B, Hk] in tokens from the batch's first; null: views as usual

@@ -5,6 +5,7 @@
 #include "encode_q.h"
 #include "attend.h"
 #include "direct.h"
+#include "backward.h"
 #include "means.h"
 #include "antidiagonal.h"
 #include "../dispatch.h"
@@ -54,6 +55,13 @@ static void attend_direct(const Call& call, const View& k, const View& v, PKind 
   parallel_for(d.items(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->finish(n); }, &d);
 }
 
+static void backward(const Gradient& call) {
+  Backward b(call);
+  parallel_for(b.pack_jobs(), call.threads, [](void* x, int64_t n, int) { ((Backward*)x)->pack(n); }, &b);
+  parallel_for(b.jobs(), call.threads, [](void* x, int64_t n, int thread) { ((Backward*)x)->job(n, thread); }, &b);
+  parallel_for(b.merge_jobs(), call.threads, [](void* x, int64_t n, int) { ((Backward*)x)->merge(n); }, &b);
+}
+
 static void block_means(const MeansCall& call, int threads) {
   BlockMeans m(call);
   parallel_for(m.jobs(), threads, [](void* x, int64_t n, int) { ((BlockMeans*)x)->job(n); }, &m);
@@ -67,6 +75,6 @@ static void antidiagonal(const AntidiagonalCall& call, int threads) {
 }
 
 static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,           R,           encode_keys_values, encode_queries, attend,
-                                 attend_direct,       block_means, antidiagonal};
+                                 attend_direct,       backward,    block_means, antidiagonal};
 
 }  // namespace

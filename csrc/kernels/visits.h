@@ -58,6 +58,7 @@ class Visits {
   void add(int64_t from, int64_t to, const Horizon& all, bool blocks) {
     to = least(to, length_);
     for (int64_t t = from / tile_; t * tile_ < to; ++t) {
+      if (count && visits_[(size_t)count - 1].tile > t) continue;   // first keys and window may overlap
       const int64_t t0 = t * tile_;
       if (!all.any(t0, t0 + tile_)) continue;
       const int64_t x0 = most(from, t0) - t0, x1 = least(to, t0 + tile_) - t0;

@@ -229,17 +229,6 @@ def test_bad_input_gives_one_clear_line(name):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["q", "k", "v", "mask"])
-def test_inputs_that_require_grad_are_refused_with_the_way_out(name):
-    tensors = dict(zip("qkv", qkv(), strict=True), mask=torch.zeros(16, 16))
-    tensors[name].requires_grad_()
-    q, k, v, mask = tensors.values()
-    with pytest.raises(ValueError, match=rf"{name} requires grad.*torch.no_grad\(\)"):
-        attention(q, k, v, mask=mask)
-    with torch.no_grad():
-        assert not attention(q, k, v, mask=mask).requires_grad
-
-
 def test_named_backend_never_falls_back_and_carries_its_refusal():
     q, k, v = qkv(dtype=torch.float64)
     with pytest.raises(BackendError, match='backend "cpu" cannot run native here: ') as caught:

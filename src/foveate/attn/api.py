@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import check, ops
+from . import check, gradient, ops
 from .backends import generation
 from .layouts.blocks import BlockLayout
 from .pipeline import Plan, plan_of, plan_with
@@ -62,10 +62,8 @@ def attention(
 
     Source: FlashAttention-2 (Dao, 2023) for the loop; the precisions name their own papers.
     """
-    if not _is_plain(q, k, v, mask):
+    if not _is_plain(q, k, v, mask) or gradient.wanted(q, k, v, mask):
         return ops.call(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
-    if torch.is_grad_enabled():
-        check.check_no_grad(q=q, k=k, v=v, mask=mask)
     out, lse = attend(q, k, v, select, precision, causal, scale, mask, backend)
     return (out, lse) if return_lse else out
 
@@ -75,7 +73,7 @@ def attend(q, k, v, select, precision, causal, scale, mask, backend) -> tuple[Te
     layout = None
     if isinstance(select, BlockLayout):
         layout, select = select, select.outline
-    decided = _decide(q, k, v, select, precision, causal, scale, mask, backend, layout)
+    decided = decide(q, k, v, select, precision, causal, scale, mask, backend, layout)
     return decided.attend(q, k, v, mask, layout)
 
 
@@ -109,13 +107,14 @@ def plan(
     if mask is not None:
         check.check_tensors(mask=mask)
     return plan_with(
-        _decide(q, k, v, select, precision, causal, scale, mask, backend, layout), layout
+        decide(q, k, v, select, precision, causal, scale, mask, backend, layout), layout
     )
 
 
-def _decide(
+def decide(
     q, k, v, select, precision, causal, scale, mask, backend, layout: BlockLayout | None
 ) -> Plan:
+    """The plan of a call; `layout` is the one that `select` outlines, if any."""
     check.check_causal(causal)  # before the cache, which takes 1 for True
     if layout is not None and layout.device != q.device:
         raise ValueError(

@@ -3,6 +3,7 @@
     foveate::attention(q, k, v, mask?, counts?, indices?, choice, causal, scale?) -> (out, lse)
     foveate::attention_varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, choice, causal, scale?)
         -> (out, lse)
+    foveate::attention_backward(dout, dlse?, q, k, v, out, lse, …as above) -> (dq, dk, dv)
 
 `choice` spells select, precision and backend as text, because a schema knows no dataclasses;
 `spelling.py` writes and reads it. Fakes and kernels agree on shapes, dtypes and strides.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import torch
 
-from . import check
+from . import check, gradient
 from .layouts.blocks import BlockLayout
 from .layouts.memory import new_lse, new_output
 from .spelling import Blocks, read_choice, spell_choice
@@ -27,6 +28,12 @@ _LIB.define(
     tags=_TAGS,
 )
 _LIB.define(
+    "attention_backward(Tensor dout, Tensor? dlse, Tensor q, Tensor k, Tensor v, Tensor out, "
+    "Tensor lse, Tensor? mask, Tensor? counts, Tensor? indices, str choice, bool causal, "
+    "float? scale) -> (Tensor, Tensor, Tensor)",
+    tags=_TAGS,
+)
+_LIB.define(
     "attention_varlen(Tensor q, Tensor k, Tensor v, Tensor cu_seqlens_q, Tensor cu_seqlens_k, "
     "str choice, bool causal, float? scale) -> (Tensor, Tensor)",
     tags=_TAGS,
@@ -38,7 +45,8 @@ def call(q, k, v, select, precision, causal, scale, mask, return_lse, backend):
     check.check_tensors(q=q, k=k, v=v)
     if mask is not None:
         check.check_tensors(mask=mask)
-    check.check_no_grad(q=q, k=k, v=v, mask=mask)
+    if gradient.wanted(q, k, v, mask):
+        precision = gradient.trainable(select, precision, mask)
     check.check_causal(causal)
     counts, indices = (
         (select.counts, select.indices) if isinstance(select, BlockLayout) else (None, None)
@@ -67,13 +75,19 @@ def call_varlen(
 def _attention(q, k, v, mask, counts, indices, choice, causal, scale):
     from .api import attend
 
+    select, precision, backend = _choice(choice, counts, indices)
+    with torch.no_grad():
+        return attend(q, k, v, select, precision, causal, scale, mask, backend)
+
+
+def _choice(choice, counts, indices):
+    """select, precision and backend of a call; tables become a layout again."""
     select, precision, backend = read_choice(choice)
     if isinstance(select, Blocks):
         select = BlockLayout(
             counts, indices, select.block, select.lengths, select.band, select.skip
         )
-    with torch.no_grad():
-        return attend(q, k, v, select, precision, causal, scale, mask, backend)
+    return select, precision, backend
 
 
 @torch.library.register_fake("foveate::attention", lib=_LIB)
@@ -84,6 +98,33 @@ def _attention_fake(q, k, v, mask, counts, indices, choice, causal, scale):
     if mask is not None:
         check.check_mask(mask.shape, mask.dtype, mask.device, q.shape, k.shape, q.dtype, q.device)
     return new_output(q, v.shape[3]), new_lse(q)
+
+
+@torch.library.impl(_LIB, "attention_backward", "CompositeExplicitAutograd")
+def _backward(dout, dlse, q, k, v, out, lse, mask, counts, indices, choice, causal, scale):
+    select, precision, backend = _choice(choice, counts, indices)
+    with torch.no_grad():
+        return gradient.gradients(
+            dout, dlse, q, k, v, out, lse, mask, select, precision, causal, scale, backend
+        )
+
+
+@torch.library.register_fake("foveate::attention_backward", lib=_LIB)
+def _backward_fake(dout, dlse, q, k, v, out, lse, mask, counts, indices, choice, causal, scale):
+    return tuple(x.new_empty(x.shape) for x in (q, k, v))
+
+
+def _keep(ctx, inputs, output) -> None:
+    q, k, v, mask, counts, indices, *ctx.options = inputs
+    ctx.save_for_backward(q, k, v, *output, mask, counts, indices)
+
+
+def _differentiate(ctx, dout, dlse):
+    grads = torch.ops.foveate.attention_backward(dout, dlse, *ctx.saved_tensors, *ctx.options)
+    return (*grads, *(None,) * 6)
+
+
+torch.library.register_autograd("foveate::attention", _differentiate, setup_context=_keep, lib=_LIB)
 
 
 @torch.library.impl(_LIB, "attention_varlen", "CompositeExplicitAutograd")

@@ -79,6 +79,25 @@ class Backend(Protocol):
                 and those of them that it left out.
         """
 
+    def backward(
+        self,
+        dout: Tensor,
+        dlse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        request: Request,
+        layout: BlockLayout | None,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of q, k and v of an exact call, in their dtypes and contiguous.
+
+        Deterministic. Arguments as in `attend`; `out` and `lse` are its results, `dout` and `dlse`
+        (None for zeros) their gradients.
+        """
+
     def block_means(
         self, x: Tensor, rows: int, mean: Tensor | None = None, likeness: bool = False
     ) -> tuple[Tensor, Tensor | None]:

@@ -13,6 +13,7 @@ class Precision:
     """Base of all precisions; fields are the knobs, checked on creation."""
 
     name: ClassVar[str]
+    trainable: ClassVar[bool] = False  # whether there is a way back through it
 
     def recipe(self, head_dim: int) -> Recipe:
         """The numbers behind this choice for heads of size `head_dim`."""

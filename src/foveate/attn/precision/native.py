@@ -19,6 +19,7 @@ class Native(Precision):
     """The input dtype throughout, with float32 sums."""
 
     name: ClassVar[str] = "native"
+    trainable: ClassVar[bool] = True
 
     def recipe(self, head_dim: int) -> Recipe:
         return Recipe()

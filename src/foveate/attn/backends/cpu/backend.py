@@ -105,6 +105,23 @@ class CpuBackend:
         _attend_direct(operands.direct, q, request, mask, out, lse)
         return out, lse
 
+    def backward(
+        self,
+        dout: Tensor,
+        dlse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        request: Request,
+        layout: BlockLayout | None,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        from .backward import backward
+
+        return backward(dout, dlse, q, k, v, out, lse, request, layout, mask)
+
     def block_means(
         self, x: Tensor, rows: int, mean: Tensor | None = None, likeness: bool = False
     ) -> tuple[Tensor, Tensor | None]:
@@ -143,18 +160,8 @@ def attend_packed(
     threshold = None if skip is None else thresholds(skip, q.shape[1])
     bands = (band, layout.band if layout is not None else None)
     before, sink, after = limits(bands, q.shape[1])
-    blocks = None
-    if layout is not None:
-        counts, indices = layout.counts.contiguous(), layout.indices.contiguous()
-        blocks = (
-            counts.data_ptr(),
-            indices.data_ptr(),
-            *layout.block,
-            *layout.grid,
-            counts.shape[0] > 1,
-            counts.shape[1] > 1,
-        )
-    mask, hidden = _mask(mask)
+    _alive, blocks = blocks_of(layout)
+    mask, hidden = mask_of(mask)
     module.attend(
         kv,
         native.tensor(q),
@@ -171,6 +178,23 @@ def attend_packed(
         merge,
         torch.get_num_threads(),
     )
+
+
+def blocks_of(layout: BlockLayout | None) -> tuple[tuple[Tensor, ...], tuple | None]:
+    """The tables to keep alive, and what the extension is told of a layout."""
+    if layout is None:
+        return (), None
+    counts, indices = layout.counts.contiguous(), layout.indices.contiguous()
+    per_batch, per_head = counts.shape[0] > 1, counts.shape[1] > 1
+    where = (
+        counts.data_ptr(),
+        indices.data_ptr(),
+        *layout.block,
+        *layout.grid,
+        per_batch,
+        per_head,
+    )
+    return (counts, indices), where
 
 
 @lru_cache(maxsize=256)
@@ -192,7 +216,7 @@ def reads_directly(request: Request) -> bool:
 def _attend_direct(kv, q: Tensor, request: Request, mask: Tensor | None, out, lse) -> None:
     module, _ = native.load()
     before, sink, after = limits((request.band, None), q.shape[1])
-    mask, hidden = _mask(mask)
+    mask, hidden = mask_of(mask)
     module.attend_direct(
         *map(native.tensor, kv),
         native.tensor(q),
@@ -208,7 +232,7 @@ def _attend_direct(kv, q: Tensor, request: Request, mask: Tensor | None, out, ls
     )
 
 
-def _mask(mask: Tensor | None) -> tuple[Tensor | None, tuple | None]:
+def mask_of(mask: Tensor | None) -> tuple[Tensor | None, tuple | None]:
     """The mask to keep alive, and what the extension is told of it."""
     if mask is None:
         return None, None

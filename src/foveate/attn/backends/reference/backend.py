@@ -12,6 +12,7 @@ from ...precision.recipe import Recipe
 from ..base import Request
 from . import estimate
 from .attend import attend
+from .backward import backward
 from .encode import Operands, encode
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -46,6 +47,22 @@ class Reference:
     ) -> tuple[Tensor, Tensor]:
         """Online softmax over visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
         return attend(operands, request, layout, mask, into, tally)
+
+    @torch.no_grad()
+    def backward(
+        self,
+        dout: Tensor,
+        dlse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        request: Request,
+        layout: BlockLayout | None,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return backward(dout, dlse, q, k, v, out, lse, request, layout, mask)
 
     @torch.no_grad()
     def block_means(
