@@ -66,7 +66,7 @@ def test_options_of_the_selection_are_in_the_file(short, tmp_path):
 def test_tuned_heads_are_ahead_of_one_threshold_at_equal_density(short, tmp_path, capsys):
     main([*command(tmp_path / "x.json"), "--json"])
     reached = json.loads(capsys.readouterr().out)["reached"]
-    fixed = reached["fixed_threshold_at_equal_density"]["calibration"]
+    fixed = reached["one_value_at_equal_density"]["calibration"]
     assert fixed["density"] == pytest.approx(reached["calibration"]["density"], abs=1e-5)
     assert reached["calibration"]["l1"] < fixed["l1"]
     assert reached["allocation"]["gap"] < 1e-4

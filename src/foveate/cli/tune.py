@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rows", type=int, default=8, help="sampled rows of each block, default %(default)s")
     add("--text", metavar="FILE", help="calibration text; default: the novel that ships here")
     add("--stride", type=int, default=16, help="of xattention, default %(default)s")
+    add("--by", default="share", choices=("share", "threshold"), help="what every head gets one of")
     add("--judge", action="store_true", help="of sparge: try values of the similarity judge, too")
     add("--correct", action="store_true", help="with mean correction of skipped blocks")
     add("-o", "--out", metavar="FILE", help="default: MODEL-SELECT.json")
@@ -113,7 +114,7 @@ def tune(
             "calibration": tuned,
             "held_out": unseen,
             "held_out_engine": engine,
-            "fixed_threshold_at_equal_density": {
+            "one_value_at_equal_density": {
                 "calibration": _fixed(found, off, tuned["density"], grid),
                 "held_out": _fixed(held, off, unseen["density"], grid),
             },
@@ -140,7 +141,7 @@ def tune(
 def render(result: dict[str, Any], out: Path) -> str:
     """The table at the end."""
     reached = result["reached"]
-    fixed = reached["fixed_threshold_at_equal_density"]
+    fixed = reached["one_value_at_equal_density"]
 
     def row(name: str, values: dict[str, float]) -> list[str]:
         return [
@@ -162,7 +163,7 @@ def render(result: dict[str, Any], out: Path) -> str:
         [
             table([f"{result['select']}", "density", "relative L1", "mass kept"], rows),
             "",
-            f"Error on held-out text at equal density: {change:+.0%} against one threshold.",
+            f"Error on held-out text at equal density: {change:+.0%} against one value for all.",
             f'Written to {out}; use it with foveate.accelerate(model, profile="{out}").',
         ]
     )
@@ -241,21 +242,21 @@ def _grid(args: argparse.Namespace) -> Any:
 
     if args.select == "sparge":
         likeness = (None, *LIKENESS) if args.judge else (None,)
-        return Grid(Sparge(correct=args.correct), likeness=likeness)
+        return Grid(Sparge(correct=args.correct), likeness=likeness, knob=args.by)
     if args.judge:
         raise ValueError("--judge is for sparge; xattention has no such judge")
-    return Grid(XAttention(stride=args.stride, correct=args.correct))
+    return Grid(XAttention(stride=args.stride, correct=args.correct), knob=args.by)
 
 
 def _fixed(table: Any, off: Any, density: float, grid: Any) -> dict[str, float]:
-    """One threshold for all heads, between the two nearest that were tried."""
+    """One value for all heads, between the two nearest that were tried."""
     found = table.fixed(list(off), density)
     low, high = (grid.values[int(found.pop(x))] for x in ("below", "above"))
-    return found | {"threshold": low + found.pop("part") * (high - low)}
+    return found | {"value": low + found.pop("part") * (high - low)}
 
 
 def _near(fixed: dict[str, float]) -> str:
-    return f"{fixed['threshold']:.3f}"
+    return f"{fixed['value']:.3g}"
 
 
 def _unreachable(args: argparse.Namespace, found: Any, error: Exception) -> str:
@@ -276,7 +277,7 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--lengths", args.lengths, "--samples", str(args.samples), "--rows", str(args.rows)]
     if args.select == "xattention":
         words += ["--stride", str(args.stride)]
-    words += ["--judge"] * args.judge + ["--correct"] * args.correct
+    words += ["--by", args.by] + ["--judge"] * args.judge + ["--correct"] * args.correct
     if args.text:
         words += ["--text", Path(args.text).name]
     return shlex.join(words)
