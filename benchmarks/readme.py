@@ -57,6 +57,7 @@ def generated() -> dict[Path, str]:
     parts: dict[str, Callable[[], str]] = {
         "speed": lambda: speed_table(best) if best else NOT_YET,
         "shapes": lambda: special_table(best) if best else NOT_YET,
+        "selections": lambda: selection_table(best) if best else NOT_YET,
         "machine": lambda: machine_line(best) if best else NOT_YET,
         "results": lambda: "\n\n".join(full_tables(d) for d in documents) or NOT_YET,
         "whole": whole_model_table,
@@ -99,6 +100,36 @@ def speed_table(document: dict[str, Any]) -> str:
         cells = [_ratio(document, case.format(f"d{d}-{form}"), peer) for _, case, peer in COLUMNS]
         rows.append([name, *cells])
     return markdown(["head size", *(head for head, _, _ in COLUMNS)], rows)
+
+
+SELECTIONS = (
+    ("`Sparge(keep=0.25)`", "sparge"),
+    ("`Sparge(keep=0.25)`, with the judge", "sparge-judge"),
+    ("`XAttention(stride=16)`", "xattention16"),
+    ("`XAttention(stride=8)`", "xattention8"),
+)
+
+
+def selection_table(document: dict[str, Any]) -> str:
+    """Selections at 16384 tokens: visited share, and time relative to the dense call."""
+    rows = []
+    for label, name in SELECTIONS:
+        for form in ("causal", "full"):
+            record = document["results"].get(f"{name}-f32-d128-{form}-l16384-t1")
+            if record is None:
+                continue
+            estimate = record["estimate"]["share_of_dense"]["median"]
+            whole = 1 / record["peers"]["dense"]["ratio"]["median"]
+            rule = ", causal" if form == "causal" else ""
+            cells = (record["density"], estimate, whole)
+            rows.append([label + rule, *(f"{100 * x:.1f} %" for x in cells)])
+    head = [
+        "",
+        "blocks visited",
+        "choosing them,<br>of the dense call",
+        "whole call,<br>of the dense call",
+    ]
+    return markdown(head, rows) if rows else NOT_YET
 
 
 def special_table(document: dict[str, Any]) -> str:
