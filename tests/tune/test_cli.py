@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import pytest
@@ -117,6 +118,19 @@ def test_the_state_of_other_settings_is_not_used(short, tmp_path, monkeypatch):
     assert Store(tmp_path / "x.json.state", {"other": 2}).resumed == 0
     (tmp_path / "x.json.state").write_bytes(b"half")
     assert Store(tmp_path / "x.json.state", {"other": 1}).resumed == 0
+
+
+def test_options_make_the_grid():
+    def grid(*options):
+        parser = argparse.ArgumentParser()
+        tune.add_arguments(parser)
+        return tune._grid(parser.parse_args(["m", "--density", "0.3", *options]))
+
+    made = grid("--select", "sparge")
+    assert (made.knob, made.likeness, made.base.correct) == ("share", (None,), False)
+    made = grid("--select", "sparge", "--by", "threshold", "--judge", "--correct")
+    assert (made.knob, made.likeness[:2], made.base.correct) == ("threshold", (None, 0.2), True)
+    assert grid("--select", "xattention", "--stride", "8").base.stride == 8
 
 
 BAD = {

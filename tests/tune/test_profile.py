@@ -34,6 +34,14 @@ def test_a_file_gives_the_same_profile_back(profile, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "x.json"]  # and leaves nothing else behind
 
 
+def test_heads_may_have_shares_instead_of_thresholds(profile, tmp_path):
+    select = XAttention(share=(0.1, 0.02, 0.5, 0.001), stride=8)
+    made = Profile.of({1: select}, profile.model, {})
+    made.save(tmp_path / "x.json")
+    assert Profile.load(tmp_path / "x.json").selections == (None, select)
+    assert "threshold" not in made.text()
+
+
 def test_the_file_is_readable(profile):
     text = profile.text()
     assert '      "threshold": [0.5, 0.6, 0.7, 1.0]\n' in text
