@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foveate import BlockLayout, XAttention, attention, attention_varlen, plan
+from foveate import BlockLayout, Sparge, XAttention, attention, attention_varlen, plan
 from foveate.attn.layouts.rules import block_regions
 from tests.attn.kit import inputs, rows_of, visited, waves
 
@@ -285,3 +285,20 @@ def test_options_travel_through_the_operator():
         XAttention((0.9, 0.5), stride=8, group="union", temperature=0.5, skip=(20.0, 9.0)),
     ):
         assert read_choice(spell_choice(select, "auto", "auto"))[0] == select
+
+
+@pytest.mark.parametrize(
+    "select", [XAttention(0.3, block=64), Sparge(0.3, block=(64, 32))], ids=str
+)
+def test_padding_takes_no_mass_because_masked_calls_are_served_dense(select):
+    """Keys that a padding mask hides once took a share of the estimate, and blocks with it."""
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 2, 512, 16)
+    k[:, :, :256] *= 6  # what is hidden would win every estimate
+    seen = torch.ones(2, 1, 1, 512, dtype=torch.bool)
+    seen[:, :, :, :256] = False
+    out = attention(q, k, v, select=select, mask=seen, causal=True, backend="reference")
+    torch.testing.assert_close(out, attention(q, k, v, mask=seen, causal=True, backend="reference"))
+    told = plan(q, k, v, select=select, mask=seen, causal=True).explain()
+    assert "served dense" in told
+    assert "a mask hides keys" in told

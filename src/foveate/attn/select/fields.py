@@ -115,3 +115,10 @@ def _as_floats(value: Any) -> float | tuple[float, ...]:
 
 def _name(owner: object, field: str) -> str:
     return f"{type(owner).__name__}.{field}"
+
+
+HIDES = (
+    "a mask hides keys that the estimate would count (leave padding out with attention_varlen; "
+    "BlockLayout, Window and TopK take masks)"
+)
+"""Why a selection that estimates mass serves a masked call dense."""

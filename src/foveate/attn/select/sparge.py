@@ -14,8 +14,8 @@ always visited, so each query sees itself.
 
 Knobs: `threshold` (mass; the quality knob), or `keep` (a number or share of blocks: a fixed cost);
 `similarity`; `rule`; `order` for video and images; `skip`, the second filter, inside the kernel.
-The map costs one product of pooled tensors, 1/(bq · bk) of Q·Kᵀ. Tokens that a mask hides take part
-in it; `attention_varlen` leaves padding out.
+The map costs one product of pooled tensors, 1/(bq · bk) of Q·Kᵀ. A call with a mask is served
+dense, since hidden tokens would have a part in the map; `attention_varlen` leaves padding out.
 Paper: SpargeAttn (arXiv 2502.18137), sections 3.2 to 3.4 and 3.7.
 """
 
@@ -162,6 +162,8 @@ class Sparge(Selection):
         if self.order is not None and (why := self._misfit(request)) is not None:
             return why
         (bq, bk), lq, lk = self.block, request.q_length, request.k_length
+        if request.mask is not None:
+            return fields.HIDES
         if lq < bq:
             return f"{lq} queries do not fill one block of {bq}"
         if lk <= 2 * bk:

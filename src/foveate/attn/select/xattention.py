@@ -10,9 +10,9 @@ Each row of blocks visits the fewest blocks whose share of A reaches `threshold`
 attention the first block and those on the diagonal come first, and their mass counts.
 
 Cells lie at absolute positions, so a token's cell does not depend on how a prompt is cut into
-chunks, and ragged ends are averaged over what they have. (Tokens that a mask hides still take part
-in the choice; `attention_varlen` leaves padding out.) Knobs: `threshold` (quality), `stride` (the
-estimate costs 1/S of Q·Kᵀ), `temperature`.
+chunks, and ragged ends are averaged over what they have. A call with a mask is served dense, since
+hidden tokens would take mass; `attention_varlen` leaves padding out. Knobs: `threshold` (quality),
+`stride` (the estimate costs 1/S of Q·Kᵀ), `temperature`.
 Paper: XAttention (arXiv 2503.16428), sections 2.1 and 2.2.
 """
 
@@ -119,6 +119,8 @@ class XAttention(Selection):
     def fallback(self, request: Request) -> str | None:
         fields.for_heads(self, request, "threshold", "share")
         lq, lk = request.q_length, request.k_length
+        if request.mask is not None:
+            return fields.HIDES
         if lq < self.block:
             return f"{lq} queries do not fill one block of {self.block}"
         if lk <= 2 * self.block:
