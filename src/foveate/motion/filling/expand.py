@@ -24,6 +24,7 @@ from .solver import Frame, Solver, Wishes, within_limits
 from .style import Style
 
 REACH = 1.01  # share of the leg's length beyond which a foot must step
+KNEELING = 1.0  # radians: the sole behind a knee on the ground
 ROUNDS = 3  # goals that move with the body are aimed at again this often
 
 
@@ -118,6 +119,8 @@ class Expander:
             contact = told.get(part) if told else None
             if part in FOOT_FAMILY:
                 found[part] = self._foot(part, contact, key, hinges)
+                if part.endswith("_toes") and f"{part[0]}_knee" in parts:
+                    found[part] = replace(found[part], pitch=KNEELING)
                 stepped |= contact is not None and (contact.step or contact.point) is not None
             elif contact is None and part in before:
                 found[part] = before[part]
@@ -308,10 +311,10 @@ class Expander:
         if contacts and only_feet:
             wishes.com = np.array([*centre, 0.0])
             wishes.root_cost = (0, 0, 2, 1, 1, 2)
-        else:
+        elif any(part in SOFT for part in contacts) or not contacts:
             wishes.root_cost = (8, 8, 8, 4, 4, 4)
-        if any(p.endswith("_toes") for p in contacts):
-            hinges = hinges.copy()
+        else:  # on knees or hands: they decide where the pelvis can be
+            wishes.root_cost = (1.5, 1.5, 2, 3, 2, 4)
         for part, place in contacts.items():
             if part in FOOT_FAMILY:
                 side = FOOT_FAMILY[part]
@@ -329,6 +332,9 @@ class Expander:
                 add_goals(wishes, key.goals, points)
                 solved = self.solver.solve(solved, wishes, 40 if not key.goals else 20)
         contacts = self._touching(solved, contacts)
+        if contacts and not only_feet:
+            points = support_points(contacts, self.body)
+            centre = into_polygon(self.solver.com(solved)[:2], points, 0.0)
         sites = {
             name: frame.position
             for name, frame in wishes.sites.items()
@@ -351,7 +357,7 @@ class Expander:
         if not contacts:
             return self.home.copy()
         if len(feet) < len(contacts):
-            return self.solver.com(qpos)[:2]
+            return self.solver.com(qpos)[:2]  # only until the pose is solved
         carrying = feet
         if isinstance(key.support, list):
             carrying = {p: c for p, c in feet.items() if p in key.support} or feet

@@ -64,7 +64,9 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     air = (speed + np.sqrt(fall)) / GRAVITY
     rise = ground + take_off - last.qpos[2]
     push = float(np.clip(2.2 * rise / speed, 0.14, 0.4))
-    off = _stretched(e, last, ground + take_off, yaw, hinges)
+    forward = float(np.hypot(*key.root.travel))
+    take_off -= 0.08 * min(forward, 0.8)
+    off = _stretched(e, last, ground + take_off, yaw, hinges, forward)
     off.span, off.speed = push, float(speed)
     e.knots.append(off)
     down = _landing(e, contacts, hinges, level + take_off)
@@ -121,9 +123,14 @@ def _crouched(e: Expander, knot: Knot, height: float, hinges: Array) -> Knot:
     return _solved(e, knot.contacts, qpos, 0.45)
 
 
-def _stretched(e: Expander, knot: Knot, height: float, yaw: float, hinges: Array) -> Knot:
-    """Take-off: legs straight, arms swung forward. Soles stay down: they carry until the end."""
-    contacts = {f"{s}_foot": replace(place, pitch=0.0) for s, place in knot.feet().items()}
+def _stretched(
+    e: Expander, knot: Knot, height: float, yaw: float, hinges: Array, forward: float
+) -> Knot:
+    """Take-off: legs straight, arms swung forward. Upwards the soles carry until the end."""
+    # a leap forward ends on the toes: the body is ahead of the feet by then
+    pitch = float(np.clip(1.1 * (forward - 0.1), 0.0, 0.6))
+    part = "toes" if pitch > 0.08 else "foot"
+    contacts = {f"{s}_{part}": replace(place, pitch=pitch) for s, place in knot.feet().items()}
     qpos = knot.qpos.copy()
     told = {"B_hip.flex": 9, "B_knee.flex": 14, "B_ankle.dorsi": 5, "torso.flex": 2}
     qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 45}), told)

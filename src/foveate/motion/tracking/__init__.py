@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "track"]
 
 METHODS = ("auto", "free", "T1", "T4", "none")
-GOOD_CM, GOOD_END_CM = 5.0, 12.0
+GOOD_CM, GOOD_END_CM = 8.5, 15.0
+"""Mean and last joint distance in centimetres up to which a clip counts as tracked (jumps reach 8)."""
+FINE_CM = 3.0
+"""Below this no further weights are tried."""
 ASSIST = (0.3, 1.0)  # shares of body weight, tried in order
 
 
@@ -71,7 +74,7 @@ def track(
         for preset in PRESETS:
             rollout = tracker.run(preset, progress)
             tried.append(_Attempt("T1", str(preset), rollout, reference))
-            if tried[-1].good:
+            if tried[-1].good and tried[-1].mean <= FINE_CM:
                 break
     if method == "T4" or (method == "auto" and not any(a.good for a in tried)):
         for share in ASSIST:

@@ -169,9 +169,13 @@ class QPTracker:
         weight = np.ones(nv)
         weight[:6] = preset.root
         weight[_LEGS] = preset.legs
-        hessian = np.diag(weight)
+        flying = not ref.active[step].any() and not help_limit
+        if flying:  # nothing can push the body now: only its posture and its turn are left
+            weight[:3] = 0.0
+            weight[3:6] = 2.0
+        hessian = np.diag(weight + 1e-6)
         linear = -weight * wish
-        if preset.com:
+        if preset.com and not flying:
             jacobian = np.empty((3, nv))
             mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
             velocity = jacobian @ data.qvel
