@@ -4,15 +4,8 @@
                                                |{x_l1, x_l2, …}| ≤ distinct      for every layer l
 
 With one budget and no limit on a layer this is `allocate`, which is exact. Otherwise small programs
-go to HiGHS as they are, and large ones through Lagrangian relaxation: multipliers λ price the
-budgets, each layer is then best on its own (all pairs of options are tried), and no choice within
-the budgets loses less than
-
-    Σ_l min_x Σ_h (loss + λ·cost)[l, h, x_h] − λ·bound.
-
-The best λ comes out of column generation: a linear program over the layers' choices met so far
-gives the next λ, until none improves it. An integer program over those choices, and another one
-over the options in them, make a choice within the budgets; its gap to the bound is reported.
+go to HiGHS as they are (`highs.py`), and large ones through Lagrangian relaxation (`lagrange.py`),
+which reports how far from the best it may be.
 
 The one thing to know: nothing here knows about attention; heads, layers, options may be anything.
 """
@@ -21,7 +14,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +22,6 @@ from .allocate import allocate
 
 METHODS = ("auto", "exact", "lagrange")
 SMALL = 3000  # layers · heads · options that HiGHS settles in seconds
-_ROUNDS = 120  # of column generation; programs of 80 × 64 heads need about 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +167,11 @@ def solve(
         found = _exact(program, begin, seconds, gap)
         if found is not None:
             return found
-    return _lagrange(program, begin, seconds, gap, pool or Pool())
+    from .lagrange import relax
+
+    pool = Pool() if pool is None else pool
+    choice, bound, rounds = relax(program, pool, begin, seconds, gap)
+    return _solution(program, choice, bound, f"lagrange, {rounds} rounds", begin)
 
 
 def _knapsack(program: Program, begin: float) -> Solution:
@@ -195,98 +190,6 @@ def _exact(program: Program, begin: float, seconds: float, gap: float) -> Soluti
     if choice is None:
         return None
     return _solution(program, choice, bound, "exact", begin)
-
-
-def _lagrange(program: Program, begin: float, seconds: float, gap: float, pool: Pool) -> Solution:
-    from .highs import best_rows, relaxation, whole
-
-    layers, heads, options = program.loss.shape
-    known: Tensor | None = None
-
-    def consider(choice: Tensor | None) -> None:
-        nonlocal known
-        if choice is None or not program.allows(choice):
-            return
-        if known is None or program.total(choice) < program.total(known):
-            known = choice
-
-    for option in range(options):
-        single = torch.full((layers, heads), option)
-        pool.add(single)
-        consider(single)
-    for row in program.cost:
-        pool.add(_price(row, program.distinct)[0])  # the cheapest of each budget
-    bound, anchor, rounds = -float("inf"), torch.zeros(len(program.bound), dtype=torch.float64), 0
-    value, multipliers, used = relaxation(program, pool)
-    while rounds < _ROUNDS and time.monotonic() - begin < 0.6 * seconds:
-        rounds += 1
-        fresh = 0
-        # between the best multipliers and the newest ones: alone, the newest jump to and fro
-        for part in (0.5, 0.0):
-            at = part * anchor + (1 - part) * multipliers
-            choice, priced = _price(program.loss + _weighted(program.cost, at), program.distinct)
-            fresh += pool.add(choice)
-            consider(choice)
-            reached = priced - float(at @ program.bound)
-            if reached > bound:
-                bound, anchor = reached, at
-        if not fresh or value - bound <= 0.1 * gap * abs(value):
-            break
-        value, multipliers, used = relaxation(program, pool)
-    left = max(1.0, seconds - (time.monotonic() - begin))
-
-    def good() -> bool:
-        return known is not None and program.total(known) - bound <= gap * abs(bound)
-
-    allowed = torch.zeros(layers, options, dtype=torch.bool)
-    for layer, row in used:
-        allowed[layer, row] = True
-    if not good():
-        consider(best_rows(program, pool, 0.4 * left, gap))
-    if not good():
-        if known is not None:
-            allowed.scatter_(1, known, True)
-        consider(whole(program, allowed, 0.6 * left, gap)[0])
-    if known is None:
-        raise ValueError(
-            f"no choice within all {len(program.bound)} budgets was found; expected wider ones"
-        )
-    return _solution(program, known, bound, f"lagrange, {rounds} rounds", begin)
-
-
-def _weighted(cost: Tensor, weights: Tensor) -> Tensor:
-    """Σ_m weights[m] · cost[m], `[layers, heads, options]`, without copying broadcast costs."""
-    total: Any = 0.0
-    for row, weight in zip(cost, weights.tolist(), strict=True):
-        if weight:
-            total = total + weight * row
-    return torch.as_tensor(total, dtype=torch.float64)
-
-
-def _price(values: Tensor, distinct: int | None) -> tuple[Tensor, float]:
-    """The choice of least value, each layer on its own: `[layers, heads]`, and Σ of its values.
-
-    Args:
-        values: `[layers, heads, options]`.
-        distinct: Different options in a layer, at most.
-    """
-    if distinct is None:
-        best = values.min(2)
-        return best.indices, float(best.values.sum())
-    if distinct == 1:
-        best = values.sum(1).min(1)
-        return best.indices[:, None].expand(values.shape[:2]).contiguous(), float(best.values.sum())
-    values = values.contiguous()
-    pairs: list[Tensor] = []
-    for option in range(values.shape[2]):
-        pairs.append(torch.minimum(values[:, :, option : option + 1], values).sum(1))
-    table = torch.stack(pairs, 1).flatten(1)  # [layers, options · options]
-    best = table.min(1)
-    first = best.indices // values.shape[2]
-    both = torch.stack([first, best.indices % values.shape[2]], 1)  # [layers, 2]
-    at = both[:, None, :].expand(-1, values.shape[1], -1)
-    second = values.gather(2, at).argmin(2)  # [layers, heads]
-    return both.gather(1, second), float(best.values.sum())
 
 
 def _solution(
