@@ -150,13 +150,14 @@ void antidiagonal(const TensorTuple& q, const TensorTuple& k, double factor, int
 // address and strides over batch and heads of a bool map, its rows contiguous
 using MapTuple = std::tuple<uintptr_t, int64_t, int64_t>;
 void choose(uintptr_t scores, std::tuple<int64_t, int64_t, int64_t, int64_t> shape,
-            const std::optional<std::vector<double>>& mass, const std::optional<std::vector<double>>& count,
-            const std::vector<uint8_t>& is_share, bool inclusive, bool kept_first, bool of_visible, int64_t at_least,
+            const std::optional<std::vector<double>>& mass, const std::optional<std::vector<double>>& share,
+            const std::optional<std::vector<double>>& count, const std::vector<uint8_t>& is_share, bool inclusive, bool kept_first, bool of_visible, int64_t at_least,
             MapTuple allowed, MapTuple kept, uintptr_t counts, uintptr_t indices, int threads) {
   ChoiceCall c;
   c.scores = (const float*)scores;
   std::tie(c.B, c.H, c.nQ, c.nK) = shape;
   c.mass = mass ? mass->data() : nullptr;
+  c.share = share ? share->data() : nullptr;
   c.count = count ? count->data() : nullptr;
   c.is_share = is_share.data();
   c.inclusive = inclusive, c.kept_first = kept_first, c.of_visible = of_visible, c.at_least = at_least;
@@ -209,7 +210,8 @@ NB_MODULE(_native, m) {
         nb::arg("likeness"), nb::arg("threads"));
   m.def("antidiagonal", &antidiagonal, nb::arg("q"), nb::arg("k"), nb::arg("factor"), nb::arg("stride"),
         nb::arg("block"), nb::arg("causal"), nb::arg("out"), nb::arg("threads"));
-  m.def("choose", &choose, nb::arg("scores"), nb::arg("shape"), nb::arg("mass").none(), nb::arg("count").none(),
+  m.def("choose", &choose, nb::arg("scores"), nb::arg("shape"), nb::arg("mass").none(),
+        nb::arg("share").none(), nb::arg("count").none(),
         nb::arg("is_share"), nb::arg("inclusive"), nb::arg("kept_first"), nb::arg("of_visible"), nb::arg("at_least"),
         nb::arg("allowed"), nb::arg("kept"), nb::arg("counts"), nb::arg("indices"), nb::arg("threads"));
   m.def("rows", [] { return active_target().rows; });

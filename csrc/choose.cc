@@ -53,13 +53,15 @@ class Row {
     const bool by_mass = c_.mass && !(c_.mass[head_] >= 1);
     const double required = by_mass ? c_.mass[head_] * total : 0, slack = kSlack * total;
     const int64_t least = std::max<int64_t>(c_.at_least, c_.count ? count(visible) : 0);
+    const double limit = c_.share ? c_.share[head_] * (1 - kSlack) * total : 0;
     const bool everything = c_.mass && !by_mass;
     while (!rest.empty()) {
       const Block& best = rest.front();
-      const bool more_mass = by_mass && total > 0 &&
-                             (c_.inclusive ? collected < required - slack
-                                           : number == 0 || collected + best.score <= required + slack);
-      if (!everything && !more_mass && (number >= least || !(total > 0))) break;
+      bool more = false;
+      if (c_.share) more = best.score >= limit;
+      else if (by_mass && c_.inclusive) more = collected < required - slack;
+      else if (by_mass) more = number == 0 || collected + best.score <= required + slack;
+      if (!everything && !((more || number < least) && total > 0)) break;
       collected += best.score;
       taken[best.index] = 1, ++number;
       std::pop_heap(rest.begin(), rest.end());

@@ -195,6 +195,7 @@ struct ChoiceCall {
   const float* scores = nullptr;     // [B, Hq, nQ, nK]
   int64_t B = 0, H = 0, nQ = 0, nK = 0;
   const double* mass = nullptr;      // [Hq] or null
+  const double* share = nullptr;     // [Hq] or null
   const double* count = nullptr;     // [Hq] or null
   const uint8_t* is_share = nullptr; // [Hq], whether count is a share
   bool inclusive = true, kept_first = false, of_visible = false;

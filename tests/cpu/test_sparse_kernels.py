@@ -85,6 +85,12 @@ BUDGETS = st.one_of(
     ),
     st.builds(
         Budget,
+        share=st.one_of(SHARES.map(lambda x: x / 8), st.just(0.0)),
+        at_least=st.integers(0, 4),
+        kept_first=st.booleans(),
+    ),
+    st.builds(
+        Budget,
         count=st.one_of(st.integers(1, 9), SHARES),
         kept_first=st.booleans(),
         count_of=st.sampled_from(["all", "visible"]),

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ...layouts.budget import Budget
-from ...layouts.budget import choose as choose_anywhere
 from . import native
 
 
@@ -58,8 +57,6 @@ def antidiagonal(
 
 def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
     """See `Backend.choose`."""
-    if budget.share is not None:  # one comparison for each block: nothing to gain from a kernel
-        return choose_anywhere(scores, budget, allowed, kept)
     module, _ = native.load()
     batch, heads, rows, columns = scores.shape
     scores = scores.float().contiguous()
@@ -72,6 +69,7 @@ def choose(scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor) -> tup
         scores.data_ptr(),
         (batch, heads, rows, columns),
         None if budget.mass is None else [float(x) for x in _per_head(budget.mass, heads)],
+        None if budget.share is None else [float(x) for x in _per_head(budget.share, heads)],
         None if count is None else [float(x) for x in count],
         [isinstance(x, float) for x in count or [0] * heads],
         budget.inclusive,
