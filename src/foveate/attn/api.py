@@ -33,13 +33,14 @@ def attention(
     """Attend: out = softmax(scale · q kᵀ + mask) v over selected blocks, in a chosen precision.
 
     Strided views are welcome; only a last dimension whose stride is not 1 is copied. Inputs are
-    never written to. Inference only.
+    never written to. Differentiable in q, k and v with precision "native" (which "auto" then is).
 
     Args:
         q: Queries, `[B, Hq, Lq, D]`, D from 8 to 256; float32, bfloat16, float16 or float64.
         k: Keys, `[B, Hk, Lk, D]`; Hk divides Hq, query head h reads kv head h // (Hq // Hk).
         v: Values, `[B, Hk, Lk, Dv]`, Dv up to 256.
-        select: Which blocks of keys are visited: "dense", `Window(span, sink)`, `TopK(k)`, or a
+        select: Which blocks of keys are visited: "dense", by position (`Window`, `MoA`), by looking
+            at q and k ("sparge", "xattention", `TopK`, or an instance with other options), or a
             ready `BlockLayout`.
         precision: How the numbers are written: "native", "int8", "sage", "sage2", "sage2++",
             "sage3", or an instance with other options. "auto" is the fastest precision of this
