@@ -156,7 +156,7 @@ def _outline(
         simple = ask(provider, messages, SimplePlan, clean=naming.clean_answer, tries=1, seed=seed)
         keys = [DesignedKey(dt=k.dt, description=k.description, dofs=k.dofs) for k in simple.keys]
         answer = PlanOutline(reasoning="", keys=keys)
-    plan = _plan(text, scene, body, seed, provider.name, answer)
+    plan = outlined(text, scene, body, seed, provider.name, answer)
     missing = uncovered(text, plan)
     if missing:
         again = [*messages, Message.of("assistant", answer.model_dump_json()),
@@ -168,7 +168,7 @@ def _outline(
         except (BadAnswer, BudgetExceeded):
             plan.notes.append("the instruction may not be covered: " + ", ".join(missing))
         else:
-            revised = _plan(text, scene, body, seed, provider.name, second)
+            revised = outlined(text, scene, body, seed, provider.name, second)
             left = uncovered(text, revised)
             if len(left) <= len(missing):
                 plan = revised
@@ -177,7 +177,7 @@ def _outline(
     return plan
 
 
-def _plan(
+def outlined(
     text: str, scene: Scene | None, body: BodyShape, seed: int, name: str, answer: PlanOutline
 ) -> KeyframePlan:
     """The outline as a plan, bounds enforced."""

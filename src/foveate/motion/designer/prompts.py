@@ -218,6 +218,11 @@ REVISE = (
     "included."
 )
 
+CHANGE = (
+    'The director says: "{change}". Give the whole plan again with that change and nothing else '
+    "changed."
+)
+
 ANIMATOR = """\
 You are the keyframe animator. You put a jointed figure into the pose that is described, part by part,
 with commands; after each you see the figure again. Stop a part with done = true as soon as it fits its

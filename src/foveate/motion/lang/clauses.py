@@ -165,7 +165,14 @@ def _at_further_actions(clause: Clause) -> list[Clause]:
 def _verbs_first(tokens: Sequence[Token]) -> list[Match]:
     """Matches, those that begin with a part (`head down`) after those that begin with a verb."""
     found = matches(tokens)
-    return sorted(found, key=lambda m: any(x in PARTS for x in tokens[m.head].lemmas))
+    first = min((m.head for m in found if tokens[m.head].form != "ing"), default=len(tokens))
+
+    def later(match: Match) -> tuple[bool, bool]:
+        token = tokens[match.head]
+        part = any(x in PARTS for x in token.lemmas)
+        return part, token.form == "ing" and match.head > first
+
+    return sorted(found, key=later)
 
 
 def _start_of(tokens: Sequence[Token], head: int) -> int:
@@ -212,7 +219,7 @@ def _starts_action(tokens: Sequence[Token], strict: bool = True) -> bool:
             for lemma in token.lemmas
         )
         thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
-        if verbal and not (thing and i + 1 < len(tokens) and _ends_phrase(tokens[i + 1])):
+        if verbal and not (thing and _is_noun(tokens, i)):
             return not thing or not strict or token.text not in PARTS
         if token.text in TEMPO or token.text in STYLES or token.text in TIMES:
             continue
@@ -240,8 +247,14 @@ def _names_action(tokens: Sequence[Token]) -> bool:
     return False
 
 
-def _ends_phrase(token: Token) -> bool:
-    return token.text in FUNCTION_WORDS or not token.text[0].isalpha()
+def _is_noun(tokens: Sequence[Token], i: int) -> bool:
+    """Whether a word that can be a thing is one here: nothing follows that a verb would take."""
+    if i + 1 >= len(tokens):
+        return tokens[i].text == tokens[i].lemma
+    word = tokens[i + 1].text
+    if word in ("a", "an", "the", "his", "her", "their", "some", "it", "from") or word in OBJECTS:
+        return False
+    return word in FUNCTION_WORDS or not word[0].isalpha()
 
 
 def _is_ellipsis(tokens: Sequence[Token]) -> bool:

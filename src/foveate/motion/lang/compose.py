@@ -15,8 +15,8 @@ from ..plan import Coverage, KeyframePlan, StyleSpec
 from ..scene import Scene
 from .acts import perform
 from .frames import Frame
-from .props import place
-from .score import ARM_JOINTS, STANCE, State, Step, part_of
+from .props import place, seat_behind
+from .score import ARM_JOINTS, STANCE, State, Step, angles, part_of
 from .understanding import Reading
 
 EXACT = {
@@ -38,6 +38,8 @@ LEG_ACTIONS = {
     "dance", "hip_sway", "zombie", "monkey", "step_over", "weight_shift", "stand", "touch_toes",
 }  # fmt: skip
 """Primitives that carry the body; in `A while B` one of these is the ground the other plays on."""
+POSTURES = {"sit", "sit_floor", "lie", "kneel", "crouch", "stand_up", "fall"}
+"""Primitives that change the posture, and so come before what goes on with them."""
 RANGES = {f"{d.name}": (d.low, d.high) for d in DOFS} | {
     "torso.flex": (-42.0, 100.0), "torso.lat": (-57.0, 57.0), "torso.rot": (-57.0, 57.0),
     "head_look.flex": (-55.0, 55.0), "head_look.lat": (-33.0, 33.0), "head_look.rot": (-66.0, 66.0),
@@ -97,14 +99,13 @@ def compose(
     """
     score = _Score(scene)
     frames = reading.frames
-    score.rows.append((0.0, Step(0.0, {}, "stands relaxed"), False))
+    score.rows.append((0.0, _start(score, frames[0]), False))
     index = 0
     while index < len(frames):
         end = index + 1
         while end < len(frames) and frames[end].relation == "while":
             end += 1
-        _group(score, frames, index, end)
-        index = end
+        index = _group(score, frames, index, end)
     score.settle(None, keep=False)
     rows = _with_end(score)
     notes = [*reading.notes]
@@ -134,9 +135,33 @@ def compose(
     return KeyframePlan.from_json(data)
 
 
-def _group(score: _Score, frames: list[Frame], start: int, end: int) -> None:
-    """One action, or several that go on together."""
+def _start(score: _Score, first: Frame) -> Step:
+    """The pose the motion begins with: standing, or seated when the first thing is to get up."""
+    if first.sense is None or first.sense.name != "stand_up" or "floor" in first.text:
+        return Step(0.0, {}, "stands relaxed")
+    seat = next((o for o in score.state.scene.values() if "sit" in o.affordances), None)
+    if seat is None:
+        seat = seat_behind(score.state.where)
+        score.objects.append(seat)
+        score.state.scene[seat.name] = seat
+    dofs = angles("B_hip 92, B_knee 90, B_ankle 2, torso 0, B_shoulder elev 22 plane 80, B_elbow 42")
+    score.state.posture, score.state.seat = "sit", seat.name
+    score.state.dofs |= dofs
+    contacts = ["L_foot", "R_foot", {"part": "pelvis", "surface": seat.name}]
+    return Step(0.0, dofs, "sits", hold=0.4, contacts=contacts)
+
+
+def _group(score: _Score, frames: list[Frame], start: int, end: int) -> int:
+    """One action, or several that go on together; returns the index after them."""
     group = frames[start:end]
+    posture = next((f for f in group if f.sense and f.sense.primitive in POSTURES), None)
+    if posture is not None and len(group) > 1:
+        # "types while sitting" sits down first; nothing can be laid over a change of posture
+        frames[start:end] = [posture, *(f for f in group if f is not posture)]
+        frames[start].relation = "then"
+        end, group = start + 1, [posture]
+        if start + 1 < len(frames):
+            frames[start + 1].relation = "then"
     for i in range(start, end):
         for item in place(frames, i, score.state.where, score.state.scene, score.given):
             score.objects.append(item)
@@ -186,6 +211,7 @@ def _group(score: _Score, frames: list[Frame], start: int, end: int) -> None:
     for st in steps:
         score.play(st)
     _lay(score, overlays, begin, steps)
+    return end
 
 
 def _lay(score: _Score, overlays: list[list[Step]], begin: float, steps: list[Step]) -> None:

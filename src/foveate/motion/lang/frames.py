@@ -155,7 +155,9 @@ def _limb(frame: Frame, tokens: list[Token], i: int) -> bool:
             side = side or "one"
         elif word in ("other", "opposite"):
             side = side or "other"
-        elif word in PARTS and word not in ("back",):
+        elif word not in ("his", "her", "their", "the", "its", "your", "my", "of", "own", "and", "or"):
+            if word in AMOUNT or word in TEMPO or word in STYLES or word in ("lower", "upper"):
+                continue
             break
     if not side and prep and prep in before[-5:]:
         # "with both of his hands" has its side before a preposition
@@ -186,6 +188,10 @@ def _is_unit(tokens: list[Token], i: int) -> bool:
 
 def _number(frame: Frame, tokens: list[Token], i: int) -> bool:
     token = tokens[i]
+    brief = {"moment": 1.5, "second": 1.0, "while": 3.0, "minute": 8.0, "instant": 0.4, "bit": 1.0}
+    if token.text in brief and i > 1 and [t.text for t in tokens[i - 2 : i]] == ["for", "a"]:
+        frame.seconds = brief[token.text]
+        return True
     if token.text in TIMES and token.text != "again":
         if token.text == "once" and i == 0:
             return False
@@ -256,7 +262,7 @@ def _side_or_direction(frame: Frame, tokens: list[Token], i: int, match: Match |
         part = next((x for t in following[:2] for x in t.lemmas if x in PARTS), None)
         if part not in (None, "side", "back") and not _crosses_preposition(following):
             return True  # a side; the limb took it
-        if previous[-1:] and previous[-1] in ("his", "her", "their") and "with" in previous:
+        if previous[-1:] and previous[-1] in ("his", "her", "their", "your", "my", "the") and "with" in previous:
             frame.limbs.append(Limb("arm", SIDES[word], "with", i))
             return True
     if word in ("in", "out", "over", "around", "round", "across", "front") and match is not None:

@@ -133,6 +133,8 @@ def matches(tokens: Sequence[Token]) -> list[Match]:
             if positions is None:
                 continue
             score = sum(_weight(e) for e in elements) + _standing(tokens, start, len(elements))
+            if any(lemma in PARTS for lemma in token.lemmas):
+                score -= 0.5  # "rotates the arms forward" is told by its verb
             score -= 0.05 * (positions[-1] - positions[0] + 1 - len(positions))
             key = (sense.name, start)
             if score > 0 and (key not in found or score > found[key].score):
@@ -244,6 +246,8 @@ def _standing(tokens: Sequence[Token], start: int, length: int) -> float:
     before = tokens[start - 1] if start else None
     is_thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
     light = any(LIGHT_VERBS & set(t.lemmas) for t in tokens[:start])
+    # "a jump", "two quick steps": a clause that is only a name for an action
+    light |= all(t.text in BEFORE_NOUNS or t.value is not None for t in tokens[:start])
     with_before = any(t.text == "with" for t in tokens[max(0, start - 4) : start])
     if length > 1 and is_thing:  # "hands on hips", "with arms out"
         return 0.0 if with_before or start <= 2 else -0.5

@@ -42,6 +42,18 @@ def seat_behind(where: tuple[float, float, float], name: str = "chair") -> Scene
     )  # fmt: skip
 
 
+def seat_before(where: tuple[float, float, float], name: str, bed: bool = False) -> SceneObject:
+    """A chair or bed right in front of somebody who walked here: to sit on after turning round.
+
+    Behind would be on the way that was walked.
+    """
+    x, y = _ahead(where, 1.3 if bed else 0.48)
+    return SceneObject(
+        name=name, size=(2.1, 1.0, 0.45) if bed else (0.45, 0.5, 0.44), position=(x, y, 0.0),
+        yaw_deg=where[2] + 180.0, affordances=["sit", "lie"] if bed else ["sit"],
+    )  # fmt: skip
+
+
 def bed_behind(where: tuple[float, float, float]) -> SceneObject:
     """A bed whose foot end is right behind somebody who stands at (x, y, heading)."""
     x, y = _ahead(where, -1.27)
@@ -119,6 +131,9 @@ def place(frames: list[Frame], index: int, where: tuple[float, float, float], ha
         to = next(((k, w) for k, w, p in frame.objects if k in ("seat", "bed") and p), None)
         if to:
             return [seat_ahead(where, to[1], to[0] == "bed")]
+    walked = where[:2] != (0.0, 0.0)
+    if walked and (name == "sit" or (name == "lie" and bed)) and "sit" not in affordances:
+        return [seat_before(where, "bed" if bed else seat_word, bed)]
     if name == "sit" and "sit" not in affordances:
         return [bed_behind(where) if bed else seat_behind(where, seat_word)]
     if name == "lie" and bed and "lie" not in affordances:

@@ -108,6 +108,14 @@ class State:
         """An independent state."""
         return replace(self, dofs=dict(self.dofs), held=set(self.held), scene=dict(self.scene))
 
+    def base(self, name: str) -> float:
+        """Where an angle comes back to: the stance for legs and trunk of who stands, else as it is."""
+        joint = name.split(".")[0]
+        arm = joint[2:] in ARM_JOINTS
+        if self.posture == "stand" and not arm:
+            return STANCE.get(name, 0.0)
+        return self.dofs.get(name, STANCE.get(name, 0.0))
+
     def angles(self, *joints: str) -> dict[str, float]:
         """The present angles of these joints (`"L_shoulder"`, `"torso"`)."""
         return {n: v for n, v in self.dofs.items() if n.split(".")[0] in joints}

@@ -141,7 +141,7 @@ def _repair(word: str, known: Set[str]) -> str | None:
     ending = next((e for e in ("ing", "ed", "es", "s", "") if word.endswith(e)), "")
     base = word[: len(word) - len(ending)] if ending else word
     for candidate_word, tail in ((word, ""), (base, ending)):
-        if len(candidate_word) < (5 if tail in ("ing", "ed", "") else 4):
+        if len(candidate_word) < 5:
             continue
         found = sorted(k for k in known if len(k) > 3 and _one_edit(candidate_word, k))
         same = [k for k in found if k[0] == candidate_word[0]]

@@ -109,8 +109,11 @@ def _resolve(frame: Frame, clause: Clause, found: Reading) -> list[Frame] | None
         again = {"again", "repeat", "repeats", "repeating"} & set(words)
         same = "same" in words or "likewise" in words
         gap = not _unknown_words(clause)
-        if "back" in words and gap and not frame.limbs:
+        if "back" in words and gap and not frame.limbs and not {"left", "right"} & set(words):
             return [_back(frame, last, words)]
+        if same and not frame.times and (frame.limbs or frame.directions):
+            _use(clause)
+            return [_like_last(frame, f, times_more=False) for f in _since_side(found.frames)]
         if again or same or (gap and (frame.limbs or frame.directions or frame.times)):
             _use(clause)
             return [_like_last(frame, last, times_more="repeat" in "".join(words))]
@@ -189,7 +192,9 @@ def _like_last(frame: Frame, last: Frame, times_more: bool) -> Frame:
         side = "L" if "left" in frame.directions else "R"
         made.limbs = [replace(x, side=side) if x.side else x for x in last.limbs]
     if frame.directions and not (frame.limbs and not last.directions):
-        made.directions = list(frame.directions)
+        made.directions = [
+            d for d in frame.directions if d != "back" or not {"left", "right"} & set(frame.directions)
+        ]
     for name in ("degrees", "metres", "seconds", "steps", "turns"):
         if getattr(frame, name) is not None:
             setattr(made, name, getattr(frame, name))
@@ -215,6 +220,16 @@ def _back(frame: Frame, last: Frame, words: list[str]) -> Frame:
     return frame
 
 
+def _since_side(frames: list[Frame]) -> list[Frame]:
+    """The last frames that speak of the same limb: what `does the same` repeats."""
+    found = [frames[-1]]
+    for frame in reversed(frames[:-1]):
+        if not frame.limbs or {x.side for x in frame.limbs} != {x.side for x in found[0].limbs}:
+            break
+        found.insert(0, frame)
+    return found
+
+
 def _is_low(frame: Frame | None) -> bool:
     """Whether an action left the body lower than standing."""
     low = ("squat", "crouch", "kneel", "sit", "lie", "bend", "sit_floor", "bow", "bend_knees")
@@ -230,10 +245,11 @@ def _beyond(found: Reading) -> None:
 
 
 def _raise_not_understood(found: Reading, tokens: list[Token]) -> None:
-    words = found.unmatched or [t.text for t in content_words(tokens)] or found.unread
-    verbs = [w for w in words if w not in PARTS] or words
-    options = nearest(verbs)
     beyond = next((n for n in found.notes if "beyond" in n), "")
+    content = [t.text for t in content_words(tokens) if not LIGHT_VERBS & set(t.lemmas)]
+    words = found.unmatched or content or found.unread
+    verbs = [w for w in words if w not in PARTS] or words
+    options = ["jump", "spin", "jumping jack"] if beyond else nearest(verbs)
     message = (
         f"{beyond or 'no action was understood'} (words not understood: {', '.join(words)}); "
         f"the nearest known actions are {', '.join(options)}"

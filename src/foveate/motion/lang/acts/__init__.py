@@ -32,20 +32,21 @@ def perform(name: str, frame: Frame, state: State) -> list[Step]:
     Raises:
         ValueError: There is no such primitive.
     """
-    found = _find(_variant(name, frame))
+    found = _find(_variant(name, frame, state))
     if found is None:
         raise ValueError(f"no primitive is called {name!r}")
     return found(frame, state)
 
 
-def _variant(name: str, frame: Frame) -> str:
+def _variant(name: str, frame: Frame, state: State) -> str:
     """`kind=` of a sense may name another row of the table; so may a word of the clause."""
     kind = frame.setting("kind")
     if kind and f"{name}_{kind}" in GESTURES:
         return f"{name}_{kind}"
     if name == "climb_rope" and kind == "pullup":
         return "pullup"
-    if name == "clap" and "overhead" in frame.directions:
+    raised = min(state.dofs.get(f"{side}_shoulder.elevation", 0.0) for side in "LR") > 120
+    if name == "clap" and ("overhead" in frame.directions or raised):
         return "clap_high"
     if name == "tennis" and kind == "forehand":
         return "forehand"

@@ -165,7 +165,7 @@ def _touch_low(f: Frame, s: State, hand: str, target: str, side: str) -> list[St
                 {"kind": "reach", "effector": f"{h}_hand", "target": site, "weight": 0.5}
             )
     down.hold = f.seconds or 0.7
-    rise = Step(1.1, {n: s.dofs.get(n, 0.0) for n in dofs}, "straightens up")
+    rise = Step(1.1, {n: s.base(n) for n in dofs}, "straightens up")
     made = []
     for _ in range(f.count(1, 6)):
         made += [down, rise]
@@ -348,7 +348,7 @@ def reach(f: Frame, s: State) -> list[Step]:
         if "reach" in entry.affordances and any(name.split()[0] in w for _, w, _ in f.objects):
             for h in "LR" if side == "B" else side:
                 made.goals.append({"kind": "reach", "effector": f"{h}_hand", "target": name})
-    back = Step(0.8, {n: s.dofs.get(n, 0.0) for n in dofs} | arms_down(*(side if side != "B" else "LR")), "draws the hand back", free=True)  # fmt: skip
+    back = Step(0.8, {n: s.base(n) for n in dofs} | arms_down(*(side if side != "B" else "LR")), "draws the hand back", free=True)  # fmt: skip
     return [made, back]
 
 
@@ -369,7 +369,7 @@ def _stand_back(s: State, dt: float = 0.8) -> Step:
 
     names = {"torso.flex", "torso.rot", "torso.lat", "head_look.flex", "head_look.rot"}
     legs = {f"{side}_{j}" for side in "LR" for j in ("knee.flex", "hip.flex", "ankle.dorsi")}
-    back = rest_of(names) | {n: s.dofs.get(n, 0.0) for n in legs}
+    back = rest_of(names) | {n: s.base(n) for n in legs}
     return Step(dt, arms_down() | back, "stands relaxed", free=True)
 
 

@@ -288,7 +288,7 @@ def gesture(name: str, f: Frame, s: State, **_: object) -> list[Step]:
     end = release(s, "LR" if double or (_uses_both(g) and not only) else lead)
     for name_ in {n for st in made for n in st.dofs}:
         if not name_[2:].startswith(ARM_JOINTS):
-            end.dofs[name_] = s.dofs.get(name_, 0.0)
+            end.dofs[name_] = s.base(name_)
     return [*made, end]
 
 

@@ -29,7 +29,7 @@ def stand_on_both(s: State, dt: float = 0.7) -> Step:
         for dof in ("flex", "abd", "rot", "dorsi", "inv", "ext"):
             full = f"{name}.{dof}"
             if full in s.dofs or full in rest_of(s.dofs):
-                dofs[full] = s.dofs.get(full, 0.0)
+                dofs[full] = s.base(full)
     free = "".join(a for a in "LR" if a not in s.held)
     dofs |= {f"{a}_hip.abd": 0.0 for a in "LR"} | {f"{a}_hip.rot": 0.0 for a in "LR"}
     made = Step(dt, dofs | (arms_down(*free) if free else {}), "stands on both feet", steady=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..props import AWAY
+from ..score import ARM_JOINTS
 from .common import (
     FEET,
     WORD,
@@ -17,6 +18,7 @@ from .common import (
     on_both,
     on_one,
     other,
+    rest_of,
     shift,
     step,
 )
@@ -219,20 +221,31 @@ def spin(f: Frame, s: State) -> list[Step]:
 
 
 def in_place(f: Frame, s: State) -> list[Step]:
-    """Marching, walking or running on the spot: knees up in turn."""
+    """Marching, walking or running on the spot: a gait that goes nowhere."""
     kind = f.setting("kind", "march")
-    up, dt = {"march": (80, 0.5), "run": (62, 0.36), "walk": (42, 0.5), "butt": (12, 0.4)}[kind]
+    name, knee = {"march": ("march", 78.0), "run": ("jog", 40.0), "walk": ("walk", 40.0)}[kind]
+    count = f.count(4, 12) * 2 if f.times else f.steps or 8
+    if f.seconds:
+        count = max(2, min(60, round(f.seconds / PACE[name])))
+    told = {"kind": name, "steps": min(count, 60), "length": 0.0, "knee_lift_deg": knee}
+    dofs = {} if s.held else arms_down()
+    text = f"{WORDS[name]} on the spot"
+    return [*rise_first(f, s), Step(0.9 + (count + 1) * PACE[name], dofs, text, gait=told)]
+
+
+def butt_kick(f: Frame, s: State) -> list[Step]:
+    """Heel to seat, in turn."""
+    dt = 0.4
     beats = f.count(3, 10) * 2 if f.times else 6
     if f.seconds:
         beats = max(2, min(40, round(f.seconds / (2 * dt))))
     made: list[Step] = rise_first(f, s)
     for n in range(beats):
         leg = "RL"[n % 2]
-        knee = 115 if kind == "butt" else up + 12
-        told = f"A_hip {up}, A_knee {knee}, A_ankle 0, O_hip 9, O_knee 14, O_ankle 5"
+        told = f"A_hip 12, A_knee 115, A_ankle 0, O_hip 9, O_knee 14, O_ankle 5"
         if not s.held:
             told += ", O_shoulder elev 38 plane 82, O_elbow 75, A_shoulder elev 28 plane -60, A_elbow 75"
-        lifted = on_one(other(leg), step(dt, f"lifts the {WORD[leg]} knee", told, leg))
+        lifted = on_one(other(leg), step(dt, f"kicks back with the {WORD[leg]} heel", told, leg))
         down = step(dt, "foot down", "B_hip 9, B_knee 14, B_ankle 5", leg, steady=True)
         made += [lifted, on_both(down)]
     if not s.held:
@@ -255,18 +268,24 @@ def jump(f: Frame, s: State) -> list[Step]:
     if f.direction(among=("right",)) and turn_deg:
         turn_deg, left = -turn_deg, 0.0
     made = rise_first(f, s)
-    for _ in range(f.count(1, 8)):
-        arms = "" if s.held else ", B_shoulder elev 42 plane -60, B_elbow 20"
-        made.append(step(0.55, "crouches to jump", f"B_hip 66, B_knee 76, B_ankle 24, torso 22{arms}", hold=0.1, steady=True))  # fmt: skip
-        arms = "" if s.held else ", B_shoulder elev 75 plane 84, B_elbow 30"
-        land = step(0.5, "jumps" + ("" if where == "up" else f" {where}"), f"B_hip 46, B_knee 56, B_ankle 18, torso 14{arms}", steady=True, ease="ballistic")  # fmt: skip
+    swing = "" if s.held else ", B_shoulder elev 42 plane -60, B_elbow 20"
+    low = f"B_hip 66, B_knee 76, B_ankle 24, torso 22{swing}"
+    made.append(step(0.55, "crouches to jump", low, hold=0.1, steady=True))
+    count = f.count(1, 8)
+    text = "jumps" + ("" if where == "up" else f" {where}")
+    for n in range(count):
+        # between two jumps the landing is the next crouch already
+        arms = "" if s.held else ", B_shoulder elev 50 plane 84, B_elbow 30"
+        soft = low if n < count - 1 else f"B_hip 40, B_knee 50, B_ankle 17, torso 12{arms}"
+        land = step(0.5, text, soft, steady=True, ease="ballistic")
         land.contacts = list(FEET)
-        land.root = {"height_mode": "ballistic", "height": height, "travel": (round(ahead, 3), round(left, 3)), "spin_deg": turn_deg}  # fmt: skip
+        land.root = {
+            "height_mode": "ballistic", "height": height, "spin_deg": turn_deg,
+            "travel": (round(ahead, 3), round(left, 3)),
+        }  # fmt: skip
         made.append(land)
-        made.append(step(0.3, "lands softly", "B_hip 62, B_knee 72, B_ankle 23, torso 20", steady=True))  # fmt: skip
-    home = {n: s.dofs.get(n, 0.0) for st in made[-3:] for n in st.dofs}
-    home |= {} if s.held else arms_down()
-    made.append(Step(0.7, home | {"torso.flex": 0.0}, "stands up", steady=True))
+    home = rest_of(n for st in made for n in st.dofs if not n[2:].startswith(ARM_JOINTS))
+    made.append(Step(0.6, home | ({} if s.held else arms_down()), "stands up", steady=True))
     return made
 
 
@@ -280,11 +299,10 @@ def hop(f: Frame, s: State) -> list[Step]:
     made = [shift(side, 0.5), on_one(side, step(0.5, f"stands on the {WORD[side]} leg", "O_hip 30, O_knee 75, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5", side))]  # fmt: skip
     forward = 0.2 if f.direction() == "forward" else 0.0
     for _ in range(f.count(3, 8)):
-        land = on_one(
-            side, step(0.4, "hops", "A_hip 34, A_knee 44, A_ankle 16", side, ease="ballistic")
-        )
+        low = "A_hip 38, A_knee 50, A_ankle 18"
+        land = on_one(side, step(0.4, "hops", low, side, ease="ballistic"))
         land.root = {"height_mode": "ballistic", "height": 0.08, "travel": (forward, 0.0)}
-        made += [land, on_one(side, step(0.25, "lands", "A_hip 38, A_knee 50, A_ankle 18", side))]
+        made.append(land)
     from .legs import stand_on_both
 
     return [*made, stand_on_both(s)]

@@ -194,7 +194,7 @@ def stride_pose(f: Frame, s: State, side: str, arms: str, text: str, stay: float
                f"{arms}", side, hold=stay, steady=True)  # fmt: skip
     out.contacts = [{"part": f"{side}_foot", "step": (0.55, 0.0)}, f"{other(side)}_toes"]
     out.root = {"travel": (0.28, 0.0)}
-    back = Step(0.9, {n: s.dofs.get(n, 0.0) for n in out.dofs}, "steps back", steady=True)
+    back = Step(0.9, {n: s.base(n) for n in out.dofs}, "steps back", steady=True)
     back.contacts = [{"part": f"{side}_foot", "step": (-0.55, 0.0)}, f"{other(side)}_foot"]
     back.root = {"travel": (-0.28, 0.0)}
     return [shift(other(side), 0.5), out, shift(other(side), 0.4), back]
@@ -262,7 +262,7 @@ def bend(f: Frame, s: State) -> list[Step]:
         made = step(1.1, "bends forward", f"B_hip {60 * angle:.0f}, B_knee 16, B_ankle -4, "
                     f"torso {46 * angle:.0f}, head_look 10, B_shoulder elev {30 * angle:.0f} plane 86")  # fmt: skip
     made.hold = f.seconds or 0.5
-    back = Step(1.0, {n: s.dofs.get(n, STANCE.get(n, 0.0)) for n in made.dofs}, "straightens up", free=True)  # fmt: skip
+    back = Step(1.0, {n: s.base(n) for n in made.dofs}, "straightens up", free=True)  # fmt: skip
     return [made, back]
 
 
@@ -277,7 +277,7 @@ def lean(f: Frame, s: State) -> list[Step]:
         "back": f"torso -{min(angle, 16)}, head_look -6",
     }.get(where, f"torso {angle}, B_hip {9 + angle * 0.6:.0f}")
     made = step(0.9, f"leans {where}", told, hold=f.seconds or 0.7)
-    back = Step(0.9, {n: s.dofs.get(n, STANCE.get(n, 0.0)) for n in made.dofs}, "stands upright", free=True)  # fmt: skip
+    back = Step(0.9, {n: s.base(n) for n in made.dofs}, "stands upright", free=True)  # fmt: skip
     return [made, back]
 
 

@@ -31,7 +31,7 @@ def hip_sway(f: Frame, s: State) -> list[Step]:
                        f"{side}_hip.flex": 5.0, f"{other(side)}_hip.flex": 17.0}  # fmt: skip
             made.append(st)
     legs = ("L_knee.flex", "R_knee.flex", "L_hip.flex", "R_hip.flex")
-    home = rest_of(["torso.lat", "head_look.lat"]) | {n: s.dofs.get(n, 0.0) for n in legs}
+    home = rest_of(["torso.lat", "head_look.lat"]) | {n: s.base(n) for n in legs}
     return [*made, Step(0.6, home, "stands", contacts=list(FEET))]
 
 
@@ -146,11 +146,11 @@ def warm_up(f: Frame, s: State) -> list[Step]:
 
 def jumping_jack(f: Frame, s: State) -> list[Step]:
     """Feet apart and arms up with a small jump, and back."""
-    made = [step(0.4, "dips", "B_hip 30, B_knee 42, B_ankle 16")]
+    made = [step(0.4, "dips", "B_hip 48, B_knee 64, B_ankle 23, torso 8")]
     for _ in range(f.count(3, 12)):
-        out = step(0.42, "jumps, arms up and feet apart", "B_hip 22 abd 24, B_knee 30, B_ankle 10, B_shoulder elev 160 plane 8, B_elbow 8, B_collar 20", ease="ballistic", steady=True)  # fmt: skip
+        out = step(0.42, "jumps, arms up and feet apart", "B_hip 40 abd 22, B_knee 58, B_ankle 21, B_shoulder elev 160 plane 8, B_elbow 8, B_collar 20", ease="ballistic", steady=True)  # fmt: skip
         out.contacts, out.root = list(FEET), {"height_mode": "ballistic", "height": 0.08}
-        back = step(0.42, "jumps, feet together and arms down", "B_hip 24 abd 0, B_knee 34, B_ankle 12, B_shoulder elev 12, B_elbow 10, B_collar 0", ease="ballistic", steady=True)  # fmt: skip
+        back = step(0.42, "jumps, feet together and arms down", "B_hip 46 abd 0, B_knee 64, B_ankle 23, B_shoulder elev 12, B_elbow 10, B_collar 0", ease="ballistic", steady=True)  # fmt: skip
         back.contacts, back.root = list(FEET), {"height_mode": "ballistic", "height": 0.08}
         made += [out, back]
     return [*made, Step(0.6, arms_down() | rest_of([n for st in made for n in st.dofs]), "stands", steady=True)]  # fmt: skip
@@ -159,12 +159,13 @@ def jumping_jack(f: Frame, s: State) -> list[Step]:
 def skip_rope(f: Frame, s: State) -> list[Step]:
     """Small jumps, forearms out, wrists turning."""
     arms = "B_shoulder elev 28 plane -10 axial -40, B_elbow 70"
-    made = [step(0.5, "holds a rope", f"{arms}, B_hip 22, B_knee 32, B_ankle 12")]
+    made = [step(0.5, "holds a rope", f"{arms}, B_hip 46, B_knee 64, B_ankle 23")]
     for n in range(f.count(5, 15)):
-        land = step(0.36, "hops over the rope", f"B_hip 24, B_knee 34, B_ankle 13, B_elbow {78 if n % 2 else 62}", ease="ballistic", steady=True)  # fmt: skip
+        land = step(0.36, "hops over the rope", f"B_hip 46, B_knee 64, B_ankle 23, B_elbow {78 if n % 2 else 62}", ease="ballistic", steady=True)  # fmt: skip
         land.contacts, land.root = list(FEET), {"height_mode": "ballistic", "height": 0.07}
-        made += [land, step(0.16, "lands", "B_hip 28, B_knee 40, B_ankle 15", steady=True)]
-    return [*made, Step(0.6, arms_down() | rest_of([n for st in made for n in st.dofs]), "stands", steady=True)]  # fmt: skip
+        made.append(land)
+    home = arms_down() | rest_of([n for st in made for n in st.dofs])
+    return [*made, Step(0.6, home, "stands", steady=True)]
 
 
 HANDS = ["L_hand", "R_hand"]
@@ -233,7 +234,16 @@ def burpee(f: Frame, s: State) -> list[Step]:
 
 
 def robot(f: Frame, s: State) -> list[Step]:
-    """Right angles, stops between the moves."""
+    """Right angles, stops between the moves; walks like that if the text says so."""
+    if "walk" in f.text:
+        from .locomotion import one_gait, rise_first
+
+        stiff = angles("A_shoulder elev 4, A_elbow 90, O_shoulder elev 4, O_elbow 0")
+        walk = one_gait(f, s, "walk", 0.0, 0.0)
+        assert walk.gait is not None
+        walk.gait |= {"arm_swing": 0.0, "swing_s": 0.5}
+        walk.dofs, walk.text = stiff, "walks like a machine"
+        return [*rise_first(f, s), Step(0.6, stiff, "lifts a forearm", ease="snap"), walk]
     made = []
     for lead in "RL" * f.count(1, 4):
         made.append(step(0.35, "moves like a machine", "A_shoulder elev 4, A_elbow 90, O_shoulder elev 4, O_elbow 0, torso rot 0", lead, hold=0.25, ease="snap"))  # fmt: skip
