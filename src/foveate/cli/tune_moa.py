@@ -59,7 +59,8 @@ def tune(
     """The whole search; writes the plan and returns it."""
     from ..tune import Store
     from ..tune.fingerprint import fingerprint
-    from ..tune.moa.pipeline import Settings, find, steps
+    from ..tune.moa.pipeline import find, steps
+    from ..tune.moa.settings import Settings
 
     limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
     validation = args.validate or min(max(lengths) * 3 // 2, limit) // BLOCK * BLOCK

@@ -12,7 +12,6 @@ Source: MoA (arXiv 2406.14909v3), §4.4; cache sizes as in its published code.
 from __future__ import annotations
 
 import json
-import math
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -23,17 +22,11 @@ from foveate.attn.select.moa import MoA, cache_size
 
 from ..files import write_text
 from ..fingerprint import differences, fingerprint
-from ..profile import ProfileError
+from .rows import PlanError, Rows, rows_of, shape_of
 
 FORMAT, VERSION = "foveate moa plan", 1
 RULES_PER_LAYER = 2  # of published plans; kernels group heads with equal caches
 RESERVE = 1024  # tokens still to be written, as the published code counts them
-
-Rows = tuple[tuple[float, ...] | None, ...]
-
-
-class PlanError(ProfileError):
-    """A plan that cannot be read, is incomplete, or belongs to another model."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +55,13 @@ class MoAPlan:
 
     def __post_init__(self) -> None:
         for name in ("alphas", "betas"):
-            object.__setattr__(self, name, _rows(name, getattr(self, name)))
+            object.__setattr__(self, name, rows_of(name, getattr(self, name)))
         shapes = [
             [None if row is None else len(row) for row in x] for x in (self.alphas, self.betas)
         ]
         if shapes[0] != shapes[1]:
             raise PlanError(
-                f"alphas have {_shape(shapes[0])}, betas {_shape(shapes[1])}; expected the same"
+                f"alphas have {shape_of(shapes[0])}, betas {shape_of(shapes[1])}; expected the same"
             )
         sizes = {size for size in shapes[0] if size is not None}
         if len(sizes) != 1:
@@ -296,27 +289,3 @@ class MoAPlan:
             alpha: Keys beside it.
         """
         return cls(((alpha,) * heads,) * layers, ((beta,) * heads,) * layers)
-
-
-def _rows(name: str, value: Any) -> Rows:
-    if not isinstance(value, list | tuple) or not value:
-        raise PlanError(f"{name} is {type(value).__name__}; expected one list for each layer")
-    rows: list[tuple[float, ...] | None] = []
-    for layer, row in enumerate(value):
-        if row is None:
-            rows.append(None)
-            continue
-        good = isinstance(row, list | tuple) and row
-        if not good or not all(
-            isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in row
-        ):
-            raise PlanError(
-                f"layer {layer} of {name} is {str(row)[:60]}; expected finite numbers, one per head"
-            )
-        rows.append(tuple(map(float, row)))
-    return tuple(rows)
-
-
-def _shape(sizes: list[int | None]) -> str:
-    kinds = sorted({str(size or "no") for size in sizes})
-    return f"{len(sizes)} layers of {' or '.join(kinds)} heads"

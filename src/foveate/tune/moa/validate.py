@@ -7,6 +7,9 @@ Source: MoA (arXiv 2406.14909v3), §4.3: the plan with the least loss at a lengt
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,8 +17,13 @@ import torch.nn.functional as F
 
 from foveate.models import accelerate
 
-from .calibrate import Item
+from ..fingerprint import fingerprint
+from ..store import Store
+from .calibrate import Item, Record
+from .items import item_of
+from .optimise import Found
 from .plan import MoAPlan
+from .settings import Settings
 
 
 @torch.inference_mode()
@@ -37,3 +45,70 @@ def answer_loss(model: Any, item: Item, plan: MoAPlan | None) -> float:
     if cap is not None:
         logits = torch.tanh(logits / cap) * cap
     return float(F.cross_entropy(logits, item.tokens[0, at + 1]))
+
+
+def validated(
+    model: Any,
+    tokenizer: Any,
+    source: str | Sequence[Record],
+    found: list[tuple[Found, MoAPlan]],
+    settings: Settings,
+    store: Store,
+    tick: Callable[[str], None],
+) -> MoAPlan:
+    """The plan of the front with the least loss on other items; its notes say what each reached."""
+    length = settings.validation or max(settings.lengths)
+    tried = _spread(found, settings.plans)
+    known = fingerprint(model)
+    heads = known["heads"] if settings.per_query else known["kv_heads"]
+    uniform = MoAPlan.uniform(known["layers"], heads, settings.density)
+    ways: dict[str, MoAPlan | None] = {"dense": None, "uniform": uniform}
+    ways |= {f"plan {i + 1}": plan for i, (_, plan) in enumerate(tried)}
+    losses: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(settings.items):
+        item = item_of(model, tokenizer, source, "validation", length, number, settings, store)
+        tick(f"validation at {length}, answer {number + 1}")
+        for name, plan in ways.items():
+            key = f"loss/{settings.tag}/{length}/{number}/{_rules(plan)}"
+            done = store.get(key)
+            if done is None:
+                done = {"loss": torch.tensor(answer_loss(model, item, plan), dtype=torch.float64)}
+                store.put(key, done)
+            losses[name].append(float(done["loss"]))
+            tick(f"validation at {length}, {name}")
+    means = {name: sum(x) / len(x) if x else float("nan") for name, x in losses.items()}
+    best = min(range(len(tried)), key=lambda i: means[f"plan {i + 1}"] if settings.items else -i)
+    one, plan = tried[best]
+    notes = {
+        "lengths": list(settings.lengths),
+        "density": settings.density,
+        "score": settings.score,
+        "losses": dict(zip(map(str, settings.lengths), one.losses.tolist(), strict=True)),
+        "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.beyond)},
+        "solver": {
+            "method": one.solution.method,
+            "gap": one.solution.gap,
+            "seconds": one.solution.seconds,
+            "plans_on_the_front": len(found),
+        },
+        "validation": {"length": length, "items": settings.items, "chosen": f"plan {best + 1}"}
+        | {"loss": means},
+    }
+    return replace(plan, notes=notes)
+
+
+def _rules(plan: MoAPlan | None) -> str:
+    """A name for a plan's rules; equal rules share it."""
+    if plan is None:
+        return "dense"
+    text = repr((plan.alphas, plan.betas, plan.sink, plan.block))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spread(found: list, most: int) -> list:
+    """At most so many of a list, both ends included."""
+    if len(found) <= most:
+        return found
+    if most == 1:
+        return found[:1]
+    return [found[round(i * (len(found) - 1) / (most - 1))] for i in range(most)]

@@ -1,0 +1,70 @@
+"""How a plan is found: everything but the model and the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .calibrate import ANSWER, KINDS
+from .influence import SCORES
+
+PARTS = {"calibration": (0.0, 0.6), "validation": (0.65, 1.0)}  # of the text; nothing is in both
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a plan is found.
+
+    Args:
+        lengths: Profiled lengths, whole blocks.
+        density: Largest mean density at each of `lengths` and `beyond`.
+        beyond: Further lengths with the same budget.
+        samples: Calibration items of each length.
+        kinds: What they ask, see `calibrate`.
+        answer: Tokens of an answer, at most.
+        score: What counts as a rule's loss, one of `influence.SCORES`.
+        per_query: A rule for each query head, not for each key head; caches then keep what the
+            neediest query head of each group wants.
+        share: How losses of query heads that share keys are joined, "sum" or "max".
+        normalise: Losses as shares of their "head" or "layer", or None.
+        distinct: Different rules in a layer, at most: 1, 2 or None.
+        meaning: "deployment" or "profile", see `rules`.
+        intervals: Parts of each loss's range on the front, see `optimise.front`.
+        plans: Plans of the front that are validated, at most.
+        validation: Length of the validation items.
+        items: Number of validation items.
+        sink: First keys, always visible.
+        block: Tokens of a block.
+    """
+
+    lengths: tuple[int, ...]
+    density: float
+    beyond: tuple[int, ...] = ()
+    samples: int = 3
+    kinds: tuple[str, ...] = KINDS
+    answer: int = ANSWER
+    score: str = "abs"
+    per_query: bool = False
+    share: str = "sum"
+    normalise: str | None = None
+    distinct: int | None = 2
+    meaning: str = "deployment"
+    intervals: int = 4
+    plans: int = 4
+    validation: int = 0
+    items: int = 3
+    sink: int = 64
+    block: int = 64
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise ValueError(f'score is "{self.score}"; expected one of {", ".join(SCORES)}')
+        for length in (*self.lengths, self.validation):
+            if length % self.block:
+                raise ValueError(
+                    f"a length is {length}; expected whole blocks, a multiple of {self.block}"
+                )
+
+    @property
+    def tag(self) -> str:
+        """What items depend on beside their length and number."""
+        return f"{'+'.join(self.kinds)}/{self.answer}/{self.sink}/{self.block}"

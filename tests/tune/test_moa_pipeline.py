@@ -1,0 +1,221 @@
+"""The way from a model and a text to a plan, on a tiny model with a tokenizer of whole words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from foveate.tune.moa.calibrate import (
+    KINDS,
+    Record,
+    answered,
+    from_record,
+    from_text,
+    read_records,
+)
+from foveate.tune.store import Store
+
+pytest.importorskip("scipy", reason="pip install scipy")
+
+
+class Words:
+    """A tokenizer: every word is a token; words are learned as they come."""
+
+    chat_template = None
+
+    def __init__(self):
+        self.known = ["<pad>", "<s>"]
+
+    def __call__(self, text, add_special_tokens=True):
+        for word in text.split():
+            if word not in self.known:
+                self.known.append(word)
+        return SimpleNamespace(input_ids=[self.known.index(word) for word in text.split()])
+
+    def decode(self, ids):
+        return " ".join(self.known[int(i)] for i in ids)
+
+
+@pytest.fixture(scope="module")
+def text():
+    """400 sentences of made-up words, no two alike."""
+    g = torch.Generator().manual_seed(0)
+    pick = torch.randint(0, 300, (400, 9), generator=g)
+    return " ".join("W" + " ".join(f"w{int(i)}x" for i in row) + "." for row in pick)
+
+
+@pytest.fixture
+def model(tiny):
+    return tiny(vocab_size=4000)
+
+
+@pytest.fixture
+def settings():
+    from foveate.tune.moa.settings import Settings
+
+    return Settings(
+        lengths=(128, 256),
+        density=0.5,
+        samples=2,
+        answer=6,
+        validation=320,
+        items=2,
+        plans=2,
+        intervals=2,
+        sink=16,
+        block=16,
+        kinds=("facts", "recall"),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompts_have_their_length_and_hold_what_is_asked(text, kind):
+    words = Words()
+    depths = []
+    for number in range(6):
+        tokens, made = from_text(words, text, 512, number, kinds=(kind,), answer=20)
+        assert made == kind
+        assert tokens.shape == (1, 513 - (8 if kind == "facts" else 20))
+        said = words.decode(tokens[0])
+        if kind == "facts":
+            name = said.rpartition("The locker of ")[2].split()[0]
+            assert said.count(f"the locker of {name} has the number") == 1
+            depths.append(said.index(f"the locker of {name} has") / len(said))
+        elif kind == "recall":
+            quoted = said.rpartition('The text says: "')[2]
+            assert said.count(quoted) == 3  # the passage, the question, the beginning of the answer
+    if depths:
+        assert max(depths) - min(depths) > 0.4  # near and far
+
+
+def test_parts_of_a_text_do_not_meet(text):
+    words = Words()
+    first, second = (
+        {
+            w
+            for n in range(3)
+            for w in words.decode(from_text(words, text, 256, n, kinds=("summary",), part=p)[0][0])
+            .replace("summarize it.", "")
+            .split(". ")
+            if w.startswith("Ww") and w.count(" ") == 8
+        }
+        for p in ((0.0, 0.5), (0.5, 1.0))
+    )
+    assert len(first) > 10
+    assert not first & second
+
+
+def test_texts_that_cannot_serve_are_refused(text):
+    with pytest.raises(ValueError, match="the calibration text is empty"):
+        from_text(Words(), "  \n", 512, 0)
+    with pytest.raises(ValueError, match=r"has \d+ tokens; expected at least \d+ for items of 512"):
+        from_text(Words(), text[:500], 512, 0)
+    with pytest.raises(ValueError, match='kind is "poem"; expected some of facts'):
+        from_text(Words(), text, 512, 0, kinds=("poem",))
+
+
+def test_a_text_without_sentences_will_do():
+    plain = " ".join(f"token{i}" for i in range(4000))
+    tokens, _ = from_text(Words(), plain, 512, 0, kinds=("summary",), answer=20)
+    assert tokens.shape == (1, 493)
+
+
+def test_records_lose_the_middle_of_their_context(tmp_path):
+    context = " ".join(f"c{i}" for i in range(900))
+    path = tmp_path / "set.jsonl"
+    path.write_text(json.dumps({"context": context, "questions": ["Who?", "Why?"]}) + "\n")
+    records = read_records(path)
+    assert [r.question for r in records] == ["Who?", "Why?"]
+    words = Words()
+    tokens, kind = from_record(words, records[0], 256, answer=16)
+    assert tokens.shape == (1, 241)
+    assert kind == "record"
+    said = words.decode(tokens[0])
+    assert "c899" in said
+    assert "c450" not in said
+    assert "Who?" in said
+    with pytest.raises(ValueError, match="a context has 3 words, too few"):
+        from_record(words, Record("a b c", "Who?"), 256)
+    (tmp_path / "bad.json").write_text('[{"text": 1}]')
+    with pytest.raises(ValueError, match='has a row without "context"'):
+        read_records(tmp_path / "bad.json")
+    (tmp_path / "none.json").write_text("[]")
+    with pytest.raises(ValueError, match="has no rows"):
+        read_records(tmp_path / "none.json")
+
+
+def test_answers_are_the_models_own(model):
+    torch.set_num_threads(1)
+    prompt = torch.randint(2, 4000, (1, 60), generator=torch.Generator().manual_seed(3))
+    item = answered(model, prompt, "facts", 64)
+    assert item.tokens.shape == (1, 65)
+    assert item.answer.nonzero()[:, 0].tolist() == [60, 61, 62, 63, 64]
+    with torch.inference_mode():
+        best = model(item.tokens[:, :-1]).logits.argmax(-1)[0]
+    assert torch.equal(best[59:], item.tokens[0, 60:])
+
+
+def test_a_plan_is_found_kept_on_the_way_and_found_again(model, text, settings, tmp_path):
+    from foveate.tune.moa.pipeline import find, steps
+
+    torch.set_num_threads(1)
+    path, ticks = tmp_path / "plan.state", []
+
+    def stopped(label):
+        ticks.append(label)
+        if len(ticks) == 8:  # in the middle of the second item
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find(model, Words(), text, settings, Store(path, {}), stopped)
+    kept = Store(path, {})
+    assert kept.resumed >= 3  # two items and a profile
+    ticks.clear()
+    again = find(model, Words(), text, settings, kept, ticks.append)
+    assert len(ticks) <= steps(model, settings)
+    afresh = find(model, Words(), text, settings, Store(None, {}), ticks.append)
+    assert again == replace(afresh, notes=again.notes)
+    again.check(model)
+    assert again.heads == 2  # one rule for each key head
+    assert max(again.rules_per_layer()) <= 2
+    for length in settings.lengths:
+        assert again.density(length) <= 0.5 + 1e-9
+    loss = again.notes["validation"]["loss"]
+    assert loss["dense"] <= loss["uniform"] + 1e-6  # answers are the dense model's own
+    assert json.loads(again.text())["lengths"] == [128, 256]
+
+
+def test_another_density_needs_no_new_profile(model, text, settings):
+    from foveate.tune.moa.pipeline import find
+
+    torch.set_num_threads(1)
+    store = Store(None, {})
+    find(model, Words(), text, settings, store, lambda label: None)
+    profiles = [name for name in store.found if name.startswith("windows/")]
+    full = find(model, Words(), text, replace(settings, density=1.0), store, lambda label: None)
+    assert [name for name in store.found if name.startswith("windows/")] == profiles
+    assert full.density(256) == 1.0
+    loss = full.notes["validation"]["loss"]
+    assert loss[full.notes["validation"]["chosen"]] == pytest.approx(loss["dense"], abs=1e-5)
+
+
+def test_rules_for_query_heads_and_other_scores(model, text, settings):
+    from foveate.tune.moa.pipeline import plans, profile
+
+    torch.set_num_threads(1)
+    windows = profile(model, Words(), text, settings, Store(None, {}), lambda label: None)
+    assert windows[256]["abs"].shape == (2, 4, 17)
+    for score in ("abs", "signed", "joint", "joint_signed"):
+        for _, plan in plans(model, windows, replace(settings, score=score, per_query=True)):
+            assert plan.heads == 4
+
+
+def test_settings_are_checked(settings):
+    with pytest.raises(ValueError, match="a length is 130; expected whole blocks"):
+        replace(settings, lengths=(130,))
+    with pytest.raises(ValueError, match='score is "best"'):
+        replace(settings, score="best")
