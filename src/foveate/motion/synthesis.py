@@ -2,7 +2,7 @@
 
 The one thing to know: it only strings the stages together; each can be called alone. What the
 stages can do for one another lives here too: a plan that no body can perform at its speed is
-slowed down and filled in again before any helper force is allowed.
+slowed down and filled in again before sampling or, as the last resort, a helper force is tried.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def perform(
     say("track")
     if physics != "auto":
         return track(clip, physics)
-    first = track(clip, "free")
+    first = track(clip, "T1")
     if first.report.good:
         return first
     say("slower")
     slow = fill(plan, fps, tempo=1 / SLOWER)
-    second = track(slow, "free")
+    second = track(slow, "T1")
     second.report.attempts = [
         *first.report.attempts,
         f"slowed down {SLOWER} times",
@@ -117,7 +117,7 @@ def perform(
     if second.report.good:
         second.report.notes.append(f"slowed down {SLOWER} times, for balance")
         return second
-    say("assist")
-    last = track(clip, "T4")
+    say("rescue")
+    last = track(clip, "rescue", seed=plan.seed)
     last.report.attempts = [*second.report.attempts, *last.report.attempts]
     return last

@@ -7,6 +7,7 @@ a helper force is marked `physical = False`.
 | id | method | helper force |
 |---|---|---|
 | T1 | whole-body quadratic program, several sets of weights | none |
+| T2 | sampling of servo targets, from shortly before T1 failed | none |
 | T4 | the same with a bounded helper wrench on the pelvis | reported |
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..body import Body
 from ..clip import MotionClip
 
 if TYPE_CHECKING:
@@ -28,11 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["METHODS", "track"]
 
-METHODS = ("auto", "free", "T1", "T4", "none")
+METHODS = ("auto", "T1", "T2", "T4", "rescue", "none")
 GOOD_CM, GOOD_END_CM = 8.5, 15.0
-"""Mean and last joint distance in centimetres up to which a clip counts as tracked (jumps reach 8)."""
+"""Mean and last joint distance in cm up to which a clip counts as tracked; jumps reach 8."""
 FINE_CM = 3.0
 """Below this no further weights are tried."""
+LEAD = 0.5  # seconds before the fall at which sampling takes over
 ASSIST = (0.3, 1.0)  # shares of body weight, tried in order
 
 
@@ -40,15 +43,20 @@ def track(
     clip: MotionClip,
     method: str = "auto",
     *,
+    patience: float = 2.0,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> MotionClip:
     """Let a simulated body perform a clip.
 
     Args:
         clip: What to perform; its contacts, if any, say what may carry weight when.
-        method: "auto" tries the trackers in order and keeps the first that is good, "free" does so
-            without any helper force, "T1" and "T4" are one tracker, "none" returns the clip as it
-            is.
+        method: "auto" tries T1, T2 and T4 in order and keeps the first that is good, "rescue"
+            does so without another try of T1; "T1", "T2" and "T4" are one tracker; "none" returns
+            the clip as it is.
+        patience: Seconds of motion for which "auto" and "rescue" may sample (T2), which costs
+            about ten times as long; what is left after T1 failed must be shorter.
+        seed: Of the sampling.
         progress: Called with (steps done, steps in all) of the current attempt.
 
     Returns:
@@ -70,17 +78,28 @@ def track(
     reference = reference_of(clip, model)
     tracker = QPTracker(model, reference)
     tried: list[_Attempt] = []
-    if method in ("auto", "free", "T1"):
+
+    def good() -> bool:
+        return any(attempt.good for attempt in tried)
+
+    if method in ("auto", "T1"):
         for preset in PRESETS:
-            rollout = tracker.run(preset, progress)
-            tried.append(_Attempt("T1", str(preset), rollout, reference))
+            tried.append(
+                _Attempt("T1", str(preset), tracker.run(preset, progress), reference, clip.body)
+            )
             if tried[-1].good and tried[-1].mean <= FINE_CM:
                 break
-    if method == "T4" or (method == "auto" and not any(a.good for a in tried)):
+    if method == "T2" or (method in ("auto", "rescue") and not good()):
+        before = tracker.run(PRESETS[0])
+        left = (len(reference) - len(before.qpos)) / reference.rate + LEAD
+        if method == "T2" or left <= patience:
+            rollout = _sampled(clip, model, reference, before, seed, progress)
+            tried.append(_Attempt("T2", "sampling", rollout, reference, clip.body))
+    if method == "T4" or (method in ("auto", "rescue") and not good()):
         for share in ASSIST:
             rollout = tracker.run(PRESETS[0], progress, assist=share)
             name = f"helper up to {share:.0%} of the weight"
-            tried.append(_Attempt("T4", name, rollout, reference))
+            tried.append(_Attempt("T4", name, rollout, reference, clip.body))
             if tried[-1].good:
                 break
     best = min(tried, key=lambda a: a.rank)
@@ -89,16 +108,40 @@ def track(
     return found
 
 
+def _sampled(
+    clip: MotionClip,
+    model: mujoco.MjModel,
+    reference: Reference,
+    before: Rollout,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> Rollout:
+    """T1 until shortly before it failed, sampling from there."""
+    from .qp import Rollout
+    from .sampling import Sampler
+
+    start = max(0, len(before.qpos) - round(LEAD * reference.rate)) if before.fell else 0
+    state = (before.qpos[start], before.qvel[start]) if start else None
+    after = Sampler(model, reference, clip.body, seed).run(start, state, progress)
+    joined = (
+        np.concatenate([getattr(before, name)[:start], getattr(after, name)])
+        for name in ("qpos", "qvel", "force", "saturated", "residual")
+    )
+    return Rollout(*joined, after.fell)
+
+
 class _Attempt:
     """One rollout and how good it is."""
 
-    def __init__(self, tracker: str, preset: str, rollout: Rollout, reference: Reference) -> None:
+    def __init__(
+        self, tracker: str, preset: str, rollout: Rollout, reference: Reference, body: Body
+    ) -> None:
         from ..kinematics import fk_qpos
 
         self.tracker, self.preset, self.rollout = tracker, preset, rollout
         count = len(rollout.qpos)
         if count:
-            places = fk_qpos(rollout.qpos)[0]
+            places = fk_qpos(rollout.qpos, body)[0]
             error = np.linalg.norm(places - reference.joints[:count], axis=-1).mean(axis=1) * 100
         else:
             error = np.array([1e3])

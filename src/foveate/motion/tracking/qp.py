@@ -82,6 +82,7 @@ class Rollout:
 
     Attributes:
         qpos: `[N, 54]`; shorter than the reference if it fell.
+        qvel: `[N, 53]`.
         force: Total vertical contact force in newtons, `[N]`.
         saturated: Share of hinges at their torque limit, `[N]`.
         residual: Helper force on the pelvis as a share of body weight, `[N]`.
@@ -89,6 +90,7 @@ class Rollout:
     """
 
     qpos: Array
+    qvel: Array
     force: Array
     saturated: Array
     residual: Array
@@ -134,14 +136,15 @@ class QPTracker:
         data.qpos[:], data.qvel[:] = ref.qpos[0], ref.qvel[0]
         mujoco.mj_forward(model, data)
         count = len(ref)
-        rows, force = np.empty((count, model.nq)), np.zeros(count)
+        rows, speeds = np.empty((count, model.nq)), np.empty((count, model.nv))
+        force = np.zeros(count)
         saturated, residual = np.zeros(count), np.zeros(count)
         wrench = np.zeros(6)
         weight = float(model.body_subtreemass[1]) * 9.81
         for step in range(count):
-            rows[step] = data.qpos
+            rows[step], speeds[step] = data.qpos, data.qvel
             if _fallen(data, ref, step):
-                parts = (part[:step] for part in (rows, force, saturated, residual))
+                parts = (part[:step] for part in (rows, speeds, force, saturated, residual))
                 return Rollout(*parts, True)
             torque, helper = self.torque(step, preset, assist * weight)
             data.qfrc_applied[:6] = helper
@@ -155,7 +158,7 @@ class QPTracker:
                 force[step] += wrench[0] * abs(data.contact[index].frame[2])
             if progress is not None and step % 25 == 0:
                 progress(step, count)
-        return Rollout(rows, force, saturated, residual, False)
+        return Rollout(rows, speeds, force, saturated, residual, False)
 
     def torque(self, step: int, preset: Preset, help_limit: float = 0.0) -> tuple[Array, Array]:
         """The torques `[47]` and the helper wrench `[6]` for the current state at a sample."""
