@@ -119,7 +119,7 @@ class Painter:
 
 
 class _Region:
-    """The part of the fine picture that solids cover, with depth, normals and who was hit."""
+    """The part of the fine picture that solids cover, with depth and what is seen."""
 
     def __init__(self, width: int, height: int, camera: Camera, solids: Sequence[Solid]) -> None:
         self.size = (width * SCALE, height * SCALE)
@@ -133,8 +133,8 @@ class _Region:
         right, low = -(-seen[:, 2:].max(0) // SCALE) * SCALE
         self.x, self.y, self.w, self.h = int(left), int(top), int(right - left), int(low - top)
         self.depth = np.full((self.h, self.w), np.inf, np.float32)
-        self.normal = np.zeros((self.h, self.w, 3), np.float32)
-        self.who = np.full((self.h, self.w), -1, np.int16)
+        self.who = np.full((self.h, self.w), -1, np.int16)  # the cast that is seen
+        self.casts: list[tuple] = []  # bounds, normals, index of the solid
 
     def _bounds(self, solid: Solid, camera: Camera) -> tuple[int, int, int, int] | None:
         centres, radii = solid.reach()
@@ -161,19 +161,17 @@ class _Region:
             if solid.kind == "mesh":
                 self._cast_mesh(index, solid, camera, behind)
                 continue
-            rays, squared = self._rays(bounds)
+            rays = self._rays(bounds)
             centre = (axes @ (solid.centre - eye)).astype(np.float32)
             if solid.kind == "cone":
                 end = (axes @ (solid.end - eye)).astype(np.float32)
-                hits = meet.round_cone(rays, squared, centre, end, solid.size[0], solid.size[1])
+                hits = meet.round_cone(rays, centre, end, solid.size[0], solid.size[1])
             elif solid.kind == "ellipsoid":
-                hits = meet.ellipsoid(rays, squared, centre, axes @ solid.turn, solid.size)
+                hits = meet.ellipsoid(rays, centre, axes @ solid.turn, solid.size)
             elif solid.kind == "box":
-                hits = meet.box(rays, squared, centre, axes @ solid.turn, solid.size)
+                hits = meet.box(rays, centre, axes @ solid.turn, solid.size)
             else:
-                hits = meet.cylinder(
-                    rays, squared, centre, axes @ solid.turn, solid.size[0], solid.size[2]
-                )
+                hits = meet.cylinder(rays, centre, axes @ solid.turn, solid.size[0], solid.size[2])
             self._keep(index, bounds, hits, behind)
 
     def _cast_mesh(self, index: int, solid: Solid, camera: Camera, behind: np.ndarray) -> None:
@@ -183,51 +181,67 @@ class _Region:
             )
             bounds = self._bounds(part, camera)
             if bounds is not None:
-                rays, squared = self._rays(bounds)
+                rays = self._rays(bounds)
                 seen = camera.to_camera(corners).astype(np.float32)
-                self._keep(index, bounds, meet.triangle(rays, squared, seen), behind)
+                self._keep(index, bounds, meet.triangle(rays, seen), behind)
 
-    def _rays(self, bounds: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _rays(self, bounds: tuple[int, int, int, int]) -> meet.Rays:
         x0, y0, x1, y1 = bounds
-        x = ((np.arange(x0, x1) + 0.5 - self.size[0] / 2) / self.focal).astype(np.float32)
-        y = ((np.arange(y0, y1) + 0.5 - self.size[1] / 2) / self.focal).astype(np.float32)
-        rays = np.empty((len(y), len(x), 3), np.float32)
-        rays[..., 0], rays[..., 1], rays[..., 2] = x, y[:, None], 1
-        return rays.reshape(-1, 3), (1 + x * x + (y * y)[:, None]).reshape(-1)
+        return meet.Rays(
+            (np.arange(x0, x1) + 0.5 - self.size[0] / 2) / self.focal,
+            (np.arange(y0, y1) + 0.5 - self.size[1] / 2) / self.focal,
+        )
 
     def _keep(
         self, index: int, bounds: tuple[int, int, int, int], hits: meet.Hits, behind: np.ndarray
     ) -> None:
+        """Where a cast is the nearest so far; its normals wait until it is known what is seen."""
         x0, y0, x1, y1 = bounds
         t, normals = hits
         rows, cols = slice(y0 - self.y, y1 - self.y), slice(x0 - self.x, x1 - self.x)
         depth = self.depth[rows, cols]
         t2 = t.reshape(depth.shape)
         nearer = (t2 < depth) & (t2 < behind[y0:y1, x0:x1])
-        at = np.flatnonzero(nearer)
-        if len(at):
-            depth[nearer] = t[at]
-            self.normal[rows, cols][nearer] = normals(at)
-            self.who[rows, cols][nearer] = index
+        if nearer.any():
+            np.copyto(depth, t2, where=nearer)
+            np.copyto(self.who[rows, cols], len(self.casts), where=nearer)
+            self.casts.append((bounds, normals, index))
+
+    def _seen(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pixels that show something (flat), their normals [N, 3] and whose solid it is [N]."""
+        flat = np.flatnonzero(self.who.reshape(-1) >= 0)
+        casts = self.who.reshape(-1)[flat]
+        order = np.argsort(casts, kind="stable")
+        flat, casts = flat[order], casts[order]
+        ends = np.searchsorted(casts, np.arange(len(self.casts) + 1))
+        normal = np.empty((len(flat), 3), np.float32)
+        solid = np.empty(len(flat), np.intp)
+        for i, (bounds, normals, index) in enumerate(self.casts):
+            own = slice(ends[i], ends[i + 1])
+            if ends[i] == ends[i + 1]:
+                continue
+            y, x = np.divmod(flat[own], self.w)
+            x0, y0, x1, _ = bounds
+            normal[own] = normals((y + self.y - y0) * (x1 - x0) + x + self.x - x0)
+            solid[own] = index
+        return flat, normal, solid
 
     def shade(self, solids: Sequence[Solid], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """Colour times cover [h, w, 3] and cover [h, w], both at the picture's resolution."""
-        hit = self.who >= 0
-        paint = np.array([s.colour for s in solids], np.float32)[self.who[hit]]
-        n = self.normal[hit]
-        world_up = (camera.axes @ np.array([0.0, 0.0, 1.0])).astype(np.float32)
-        sun = (camera.axes @ sun_of(camera)).astype(np.float32)
-        direct = np.maximum(n @ sun, 0)
-        sky = 0.5 + 0.5 * (n @ world_up)
-        facing = np.clip(-n[:, 2], 0, 1)
-        light = 0.42 + 0.36 * sky + 0.50 * direct
+        flat, n, solid = self._seen()
+        paint = np.array([s.colour for s in solids], np.float32)[solid]
+        sun, up = sun_of(camera), np.array([0.0, 0.0, 1.0])
+        half = camera.axes @ sun - [0, 0, 1]
+        toward = np.stack([camera.axes @ sun, camera.axes @ up, half / np.linalg.norm(half)], 1)
+        direct, sky, shine = (n @ toward.astype(np.float32)).T
+        light = 0.60 + 0.18 * sky + 0.50 * np.maximum(direct, 0)
         # edges that turn away from the eye get darker, so that limbs of one colour stay apart
-        light *= 0.60 + 0.40 * np.sqrt(facing)
-        half = sun - np.array([0, 0, 1], np.float32)
-        half /= np.linalg.norm(half)
-        gloss = 0.10 * np.maximum(n @ half, 0) ** 24
-        fine = np.zeros((self.h, self.w, 4), np.float32)
-        fine[hit, :3] = np.clip(paint * light[:, None] + gloss[:, None], 0, 1)
-        fine[hit, 3] = 1
-        small = halved(fine)
+        light *= 0.60 + 0.40 * np.sqrt(np.clip(-n[:, 2], 0, 1))
+        shine = np.maximum(shine, 0) ** 2
+        shine = (shine * shine) ** 2
+        gloss = np.float32(0.10) * shine * shine * shine  # to the power of 24
+        fine = np.zeros((self.h * self.w, 4), np.float32)
+        fine[flat, :3] = np.minimum(paint * light[:, None] + gloss[:, None], 1)
+        fine[flat, 3] = 1
+        small = halved(fine.reshape(self.h, self.w, 4))
         return small[..., :3], small[..., 3]
