@@ -1,8 +1,8 @@
 """Measure the motion room: python -m benchmarks.motion.
 
 The benchmark of sentences (`foveate move bench`), the studies of scenes and stages, and the time
-from a sentence to a file. Writes benchmarks/results/motion.json and its parts of docs/motion.md and
-docs/claims.md; `--render` only rewrites the text.
+from a sentence to a file. Writes benchmarks/results/motion.json and its parts of
+docs/motion-tools.md and docs/claims.md; `--render` only rewrites the text.
 
 The one thing to know: nothing is retried. A sentence that fails is in the table, and `beyond` (what
 an offline grammar is not expected to understand) is counted apart.
@@ -27,7 +27,7 @@ from foveate.measure.machine import commit, machine, versions
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "motion.json"
-DOCUMENTS = ("docs/motion.md", "docs/claims.md")
+DOCUMENTS = ("docs/motion-tools.md", "docs/claims.md")
 TIMED = "a person waves with the right hand, then bows"
 STAGES = ("walk", "squat", "bow", "kick", "one-leg", "four-steps", "sit", "turn-left", "wave-right")
 

@@ -26,6 +26,9 @@ OPTIONAL = {
     "openvino": ("bench", "peer of foveate bench"),
     "onnxruntime": ("bench", "peer of foveate bench"),
     "onnx": ("bench", "peer of foveate bench"),
+    "mujoco": ("motion", "foveate move: bodies and physics"),
+    "mink": ("motion", "foveate move: poses from goals"),
+    "imageio-ffmpeg": ("motion", "foveate move: MP4 videos"),
     "triton": (None, "GPU kernels, later"),
 }
 """Package → (extra that installs it, what it is for)."""

@@ -12,7 +12,6 @@ CODES = {
     "GROUND": "the lowest point is below the floor, or nothing reaches it",
     "FOOT": "a standing sole is tilted",
     "BAL": "the centre of mass is beside the feet while the body is still",
-    "LIMB": "a limb is stretched as far as it goes",
     "T-DT": "two keys are too close in time",
     "T-SPEED": "a joint would have to turn too fast between two keys",
     "T-SLOW": "a long time with no key in it",

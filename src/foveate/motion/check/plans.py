@@ -8,9 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from .. import rotations as rot
-from ..body import DOF, DOFS, Body, body_of
+from ..body import DOF, DOFS, JOINTS, Body, body_of
 from ..clip import MotionClip
-from ..kinematics import quats_to_hinges
 from ..plan import Keyframe, KeyframePlan
 from ..pose import Pose, expand_dof
 from . import measures as m
@@ -21,6 +20,7 @@ SHORTEST = 0.08  # seconds between two keys
 LONGEST = 3.0
 PEAK = 1.875  # peak over mean speed of a minimum-jerk motion
 SAME_DEG = 2.0
+FLAT_DEG = 8.0
 SIDE_WORDS = {"L": re.compile(r"\bleft\b"), "R": re.compile(r"\bright\b")}
 
 
@@ -123,34 +123,73 @@ def _times(before: Keyframe, key: Keyframe) -> list[Finding]:
 
 
 def _between(before: Keyframe, key: Keyframe) -> list[Finding]:
-    """Speed between realised poses, or between angles that both keys tell; equal poses."""
+    """From one key to the next: the same pose, a turn that is too quick, the wrong way."""
+    if key.gait is not None:
+        return []
     dt = max(1e-6, key.t - before.t - before.hold)
     if isinstance(before.pose, Pose) and isinstance(key.pose, Pose):
         turn = np.degrees(rot.angle_between(before.pose.joint_quat, key.pose.joint_quat))
-        hinges = [np.degrees(quats_to_hinges(p.pose.joint_quat)) for p in (before, key)]
-        delta = {d.name: abs(float(b - a)) for d, a, b in zip(DOFS, *hinges, strict=True)}
         moved = np.linalg.norm(key.pose.root_pos - before.pose.root_pos) > 0.01
-        if turn.max() < SAME_DEG and not moved and key.gait is None and key.root.yaw_deg == 0:
+        if turn.max() < SAME_DEG and not moved and key.root.yaw_deg == 0:
             text = f"differs from key {before.id} by less than {SAME_DEG:.0f}°"
-            yield_ = Finding(
-                "D-DUP", "info", text, "", key.id, None, float(turn.max()), SAME_DEG, "deg", "merge"
-            )
-            return [yield_]
+            value = float(turn.max())
+            return [
+                Finding("D-DUP", "info", text, "", key.id, None, value, SAME_DEG, "deg", "merge")
+            ]
+        angles = dict(zip(JOINTS[1:], map(float, turn), strict=True))
+        found = _wrong_way(before.pose, key, key.pose)
     else:
-        both = set(before.dofs) & set(key.dofs)
-        delta = {n: abs(key.dofs[n] - before.dofs[n]) for n in both}
-    if key.gait is not None:
-        return []
+        angles = {n: abs(key.dofs[n] - before.dofs[n]) for n in set(before.dofs) & set(key.dofs)}
+        found = []
+    needed = {name: PEAK * angle / cap_of(name) for name, angle in angles.items()}
+    worst = max(needed, key=needed.__getitem__, default=None)
+    if worst is not None and needed[worst] > dt * 1.05:
+        text = f"{worst} would turn {angles[worst]:.0f}° in {dt:.2f} s; "
+        text += f"it needs {needed[worst]:.2f} s"
+        found.append(
+            Finding(
+                "T-SPEED", "warn", text, worst, key.id, None, dt, needed[worst], "s", "slow down"
+            )
+        )
+    return found
+
+
+WAYS = (
+    (re.compile(r"\b(up|upwards?|raises?d?|lifts?|lifted)\b"), 2, 1),
+    (re.compile(r"\b(down|downwards?|lowers?|lowered)\b"), 2, -1),
+    (re.compile(r"\b(forwards?|ahead)\b"), 0, 1),
+    (re.compile(r"\b(backwards?|behind)\b"), 0, -1),
+)
+"""Words of direction, the axis they name as the character sees it, and its sign."""
+LIMBS = {
+    "left_arm": "L_wrist",
+    "left_hand": "L_wrist",
+    "right_arm": "R_wrist",
+    "right_hand": "R_wrist",
+    "left_leg": "L_ankle",
+    "left_foot": "L_ankle",
+    "right_leg": "R_ankle",
+    "right_foot": "R_ankle",
+}
+
+
+def _wrong_way(before: Pose, key: Keyframe, pose: Pose) -> list[Finding]:
+    """A part whose sentence names one direction and whose end goes the other way."""
     found = []
-    for name, angle in delta.items():
-        cap = cap_of(name)
-        needed = PEAK * angle / cap
-        if needed > dt * 1.05:
-            text = f"{name} would turn {angle:.0f}° in {dt:.2f} s; it needs {needed:.2f} s"
-            found.append((needed, Finding(
-                "T-SPEED", "warn", text, name, key.id, None, dt, needed, "s", "slow down"
-            )))  # fmt: skip
-    return [max(found, key=lambda pair: pair[0])[1]] if found else []
+    for part, words in key.parts.items():
+        said = [(axis, sign) for pattern, axis, sign in WAYS if pattern.search(words.lower())]
+        if part not in LIMBS or len(said) != 1:
+            continue
+        (axis, sign), site = said[0], LIMBS[part]
+        ends = []
+        for p in (before, pose):
+            place = p.sites(site)[0] - p.root_pos
+            ends.append(rot.rotate(rot.yaw_quat(-rot.yaw_of(p.root_quat)), place)[axis])
+        value = 100 * sign * float(ends[1] - ends[0])
+        if value < -5:
+            text = f"“{words[:60]}”, but {site} goes {-value:.0f} cm the other way"
+            found.append(Finding("SIGN", "warn", text, part, key.id, None, value, 0.0, "cm"))
+    return found
 
 
 def _lift(before: Keyframe, key: Keyframe, body: Body) -> list[Finding]:
@@ -168,7 +207,8 @@ def _lift(before: Keyframe, key: Keyframe, body: Body) -> list[Finding]:
     if off <= 8:
         return []
     text = f"lifts a foot while the weight is {off:.0f} cm beside the {foot}"
-    return [Finding("C-LIFT", "info", text, foot, key.id, None, off, 8.0, "cm", "shift the weight")]
+    # filling shifts the weight before the foot leaves: nothing to mend here, but worth knowing
+    return [Finding("C-LIFT", "info", text, foot, key.id, None, off, 8.0, "cm")]
 
 
 def _still(pose: Pose, body: Body, plan: KeyframePlan | None = None) -> MotionClip:
@@ -203,10 +243,28 @@ def _pose(key: Keyframe, pose: Pose, body: Body, plan: KeyframePlan) -> list[Fin
     if height < -1.0 or (height > 1.5 and not flying):
         text = f"the lowest point is {height:+.1f} cm from the surface"
         found.append(Finding("GROUND", "warn", text, "", key.id, None, height, 0.0, "cm", "ground"))
+    found += _tilted(key, clip)
     _, outside = m.balance(clip)
     if outside[0] and key.hold > 0.15:
         text = f"held for {key.hold:.1f} s with the centre of mass beside the support"
         found.append(Finding("BAL", "warn", text, "", key.id, None, key.hold, 0.15, "s"))
+    return found
+
+
+def _tilted(key: Keyframe, clip: MotionClip) -> list[Finding]:
+    """Soles that the key plants on the floor and that do not lie flat."""
+    found = []
+    for contact in key.contacts or ():
+        if contact.part not in ("L_foot", "R_foot") or contact.surface != "floor":
+            continue
+        ankle = JOINTS.index(f"{contact.part[0]}_ankle")
+        up = rot.rotate(clip.rotations[0, ankle], [0.0, 0.0, 1.0])
+        tilt = float(np.degrees(np.arccos(np.clip(up[2], -1, 1))))
+        if tilt > FLAT_DEG:
+            text = f"the planted {contact.part} is tilted by {tilt:.0f}°"
+            found.append(
+                Finding("FOOT", "warn", text, contact.part, key.id, None, tilt, FLAT_DEG, "deg")
+            )
     return found
 
 

@@ -73,10 +73,10 @@ def clearance(clip: MotionClip) -> Array:
     return -surface_depth(clip.scene, points, radii).max(1)
 
 
-# thighs against the belly, upper arms against the ribs: flesh gives way there, capsules do not
+# thighs against the belly, upper arms against ribs and ears: flesh gives way, capsules do not
 _SOFT = [{JOINT[f"{s}_{limb}"], JOINT[trunk]} for s in "LR" for limb, trunk in (
     ("hip", "spine1"), ("hip", "spine2"), ("shoulder", "spine3"), ("shoulder", "spine2"),
-    ("collar", "neck"), ("shoulder", "neck"),
+    ("collar", "neck"), ("shoulder", "neck"), ("shoulder", "head"),
 )]  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def _segments(clip: MotionClip) -> tuple[Array, Array, Array]:
         else:
             starts.append(a)
             ends.append(a if geom.b is None else np.array(geom.b))
-            radii.append(geom.size[0])
+            # a head is narrower than the ball that stands for it
+            radii.append(geom.size[0] * (0.78 if geom.kind == "sphere" else 1.0))
     joints = [geom.joint for geom in clip.body.geoms]
     turn, place = clip.rotations[:, joints], clip.joints[:, joints]
     return (
