@@ -76,8 +76,8 @@ def scenes(say: Callable[[str], None]) -> dict[str, Any]:
     """Sitting, lying, reaching with things put at random; stepping stones."""
     from foveate.motion.evaluate import studies
 
-    kinds = [studies.interactions(kind, 20, step=say) for kind in ("sit", "lie", "reach")]
-    return {"interactions": kinds, "stones": studies.stones(step=say)}
+    kinds = [studies.interactions(kind, 10, step=say) for kind in ("sit", "lie", "reach")]
+    return {"interactions": kinds, "stones": studies.stones(placements=3, step=say)}
 
 
 def stages(say: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -189,7 +189,7 @@ def test_the_front_is_the_characters_front():
 def test_contact_sheet_and_png():
     clip = wave()
     sheet = contact_sheet(clip, tile=(80, 90))
-    assert sheet.shape[1] == 3 * 88 + 8, "three keys"
+    assert sheet.shape[1] == 4 * 88 + 8, "three keys, and a frame between the distant two"
     back = np.asarray(Image.open(io.BytesIO(png(sheet))))
     assert np.array_equal(back, sheet)
     many = contact_sheet([(Pose.neutral(), str(i)) for i in range(30)], tile=(40, 50), most=5)

@@ -15,6 +15,9 @@ from .console import BadInput, Progress, print_json, table
 from .move_files import check_view, how, line_of, outputs, read_plan, size_of, write
 
 
+MOST = 40  # findings on a terminal
+
+
 def _clip(words: list[str], tool: str) -> tuple[Any, Path]:
     """The one clip that a tool was given."""
     from ..motion import load
@@ -92,9 +95,10 @@ def _findings(name: str, findings: list[Any]) -> str:
     count = {s: sum(f.severity == s for f in findings) for s in ("error", "warn", "info")}
     names = {"error": "error", "warn": "warning", "info": "remark"}
     words = [f"{n} {names[s]}{'s' * (n != 1)}" for s, n in count.items() if n]
-    rows = [[f.severity, f.code, f.where, f.message, f.fix] for f in findings]
+    rows = [[f.severity, f.code, f.where, f.message, f.fix] for f in findings[:MOST]]
     head = ["", "code", "where", "what", "repair"]
-    return f"{name}: {', '.join(words)}\n{table(head, rows)}"
+    more = f"\n… and {len(findings) - MOST} more; --json shows all" if len(findings) > MOST else ""
+    return f"{name}: {', '.join(words)}\n{table(head, rows)}{more}"
 
 
 def physics(words: list[str], args: argparse.Namespace) -> int:

@@ -62,6 +62,12 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Left",
         "Right",
     ),
+    "biovision": _family(
+        "Hips Chest Chest2 Chest3 Neck Head",
+        "{}UpLeg {}LowLeg {}Foot {}Toe {}Collar {}UpArm {}LowArm {}Hand",
+        "Left",
+        "Right",
+    ),
     "poser": _family(
         "hip abdomen chest chest2 neck head",
         "{}Thigh {}Shin {}Foot {}Toe {}Collar {}Shldr {}ForeArm {}Hand",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,22 @@ def _fitting(text: str, width: int, size: int) -> str:
 
 
 def _key_frames(clip: MotionClip, most: int) -> list[tuple[int, str]]:
+    """Frames with their labels: the keys, and between distant keys one each second or so."""
     keys = sorted({frame: name for frame, name in clip.keys if 0 <= frame < len(clip)}.items())
     if len(keys) < 2:
         at = np.linspace(0, len(clip) - 1, min(most, 8, len(clip))).round().astype(int)
         return [(int(f), f"{f / clip.fps:.2f} s") for f in dict.fromkeys(at)]
-    if len(keys) > most:
-        keys = [keys[i] for i in np.linspace(0, len(keys) - 1, most).round().astype(int)]
-    return [(f, f"{f / clip.fps:.2f} s  {name}") for f, name in keys]
+    shown: list[tuple[int, str]] = []
+    for (frame, name), (following, _) in pairwise([*keys, keys[-1]]):
+        shown.append((frame, name))
+        between = int((following - frame) / clip.fps / 1.2)
+        shown += [
+            (round(frame + (following - frame) * i / (between + 1)), "")
+            for i in range(1, between + 1)
+        ]
+    if len(shown) > most:
+        shown = [shown[i] for i in np.linspace(0, len(shown) - 1, most).round().astype(int)]
+    return [(f, f"{f / clip.fps:.2f} s  {name}") for f, name in shown]
 
 
 def side_by_side(first: MotionClip, second: MotionClip, **options: Any) -> Iterator[np.ndarray]:
