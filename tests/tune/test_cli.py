@@ -134,7 +134,7 @@ def test_options_make_the_grid():
 
 
 BAD = {
-    "select": (["--select", "topk", "--density", "0.3"], '--select is "topk"; expected sparge or'),
+    "select": (["--select", "topk", "--density", "0.3"], '--select is "topk"; expected '),
     "density": (["--select", "sparge", "--density", "1.5"], "--density is 1.5; expected a number"),
     "l1": (["--select", "sparge", "--target-l1", "0"], "--target-l1 is 0.0; expected a number"),
     "lengths": (
