@@ -14,7 +14,6 @@ from typing import Any
 from .console import BadInput, Progress, print_json, table
 from .move_files import check_view, how, line_of, outputs, read_plan, size_of, write
 
-
 MOST = 40  # findings on a terminal
 
 
