@@ -210,7 +210,7 @@ def made_up(length: int, seed: int = 0, heads: int = 4) -> Captured:
     """Queries and keys with a sink, topics that come back, nearness, and noise."""
     g = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randn(1, heads, length, 64, generator=g) for _ in range(3))
-    topics = 2.2 * torch.randn(1, heads, 48, 64, generator=g)
+    topics = 0.8 * torch.randn(1, heads, 48, 64, generator=g)
     lengths = torch.randint(60, 400, (length // 60 + 1,), generator=g)
     which = torch.randint(0, 48, (len(lengths),), generator=g).repeat_interleave(lengths)[:length]
     q, k = 0.8 * q + topics[:, :, which], 0.8 * k + topics[:, :, which]
@@ -219,7 +219,7 @@ def made_up(length: int, seed: int = 0, heads: int = 4) -> Captured:
     q[..., :32] += near
     k[..., :32] += near
     sink = torch.nn.functional.normalize(torch.randn(64, generator=g), dim=0)
-    q, k[:, :, :4] = q + 3.0 * sink, 3.0 * 8**0.5 * sink
+    q, k[:, :, :4] = q + 3.0 * sink, 20.0 * sink
     return Captured(0, q, k, v, 64**-0.5, True)
 
 

@@ -34,8 +34,8 @@ class Budget:
             selects as if they were not kept, and adds them afterwards (SpargeAttn).
         count_of: "all" (nK) or "visible" (the allowed blocks of the row).
         share: Visit every block that has at least this share of the row's total, 0 … 1; a tuple
-            gives one per query head. Over all rows and heads, this collects the most mass that so
-            many blocks can have.
+            gives one per query head. Over all rows and heads, no rule collects more of the
+            scores with so many blocks.
 
     Raises:
         TypeError: A value is not of its kind.

@@ -59,7 +59,7 @@ class Sparge(Selection):
             threshold with `at_least`.
         share: Visit every block whose own share of the mass between block means is at least this,
             in (0, 1], or one for each query head, instead of collecting `threshold`: at equal
-            density it loses the least.
+            density it loses less.
         similarity: Blocks whose mean cosine is at most this are always visited; None or below 0
             turns the judge off. One number, or one for each query head.
         rule: "inclusive" visits the block that crosses the threshold; "exclusive", as released,

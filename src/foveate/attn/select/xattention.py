@@ -56,7 +56,7 @@ class XAttention(Selection):
         last_dense: So many of the last queries visit everything.
         share: Visit every block whose own share of the estimated mass is at least this, in (0, 1],
             or one for each query head, instead of collecting `threshold`: at equal density it
-            loses the least.
+            loses less.
         skip: Second filter, see `Selection`.
         correct: Mean correction, see `Selection`.
 
