@@ -71,6 +71,17 @@ def test_a_plan_is_performed_again(tmp_path):
     assert (wrist[:, 2] > shoulder[:, 2]).any()
 
 
+def test_edit_changes_the_plan(tmp_path):
+    """The same motion with the other arm, from the plan and from the archive that carries it."""
+    outs = ["-o", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.npz")]
+    assert cli.main(["move", "raise the right arm", *outs, *QUICK, "--json"]) == 0
+    for source in ("a.json", "a.npz"):
+        words = ["move", "--edit", str(tmp_path / source), "with the left arm"]
+        assert cli.main([*words, "-o", str(tmp_path / "b.npz"), *QUICK, "--json"]) == 0
+        left, right = load(tmp_path / "b.npz").sites("L_wrist", "R_wrist").swapaxes(0, 1)
+        assert left[:, 2].max() > right[:, 2].max() + 0.3
+
+
 def test_mistakes(tmp_path, capsys):
     there = tmp_path / "a.mp4"
     assert "text is empty" in bad(capsys, "", "-o", there)
