@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from foveate.tune.moa.optimise import Problem, front, normalised, programs, shared
-from foveate.tune.moa.rules import Rules, candidates
+from foveate.tune.moa.rules import Rules, candidates, told_apart
 
 pytest.importorskip("scipy", reason="pip install scipy")
 
@@ -52,6 +52,13 @@ def test_density_by_hand():
     assert rules.density(2048).tolist() == [17 / 32, 17 / 32, 2 / 32, 1.0]
     with pytest.raises(ValueError, match='meaning is "paper"'):
         Rules((0.0,), (0.5,), meaning="paper")
+
+
+def test_of_rules_that_are_equal_the_one_that_grows_is_kept():
+    rules = Rules((512.0, 256.0, 0.0, 0.0), (0.0, 0.5, 1.0, 0.5))
+    kept = told_apart(rules, (256, 512))  # the first three keep all of both
+    assert (kept.alphas, kept.betas) == ((0.0, 0.0), (1.0, 0.5))
+    assert told_apart(rules, (256, 512, 1024)) == rules
 
 
 def test_loss_is_that_of_the_window_beside_the_sink():

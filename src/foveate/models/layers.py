@@ -26,15 +26,7 @@ def for_layers(model: Any, select: Any, profile: Any) -> Any:
         ValueError: Both are given, or one does not belong to this model.
     """
     if profile is None:
-        if isinstance(select, list | tuple):
-            layers = model.config.get_text_config().num_hidden_layers
-            if len(select) != layers:
-                raise ValueError(
-                    f"select has {len(select)} selections; expected one, or one for each of the "
-                    f"{layers} layers of {type(model).__name__}"
-                )
-            return tuple(select)
-        return "dense" if select is None else select
+        return "dense" if select is None else each_layer(model, select, "select", "selections")
     if select is not None:
         raise ValueError("both select and profile are given; a profile says what is selected")
     from ..tune.loading import load
@@ -44,14 +36,37 @@ def for_layers(model: Any, select: Any, profile: Any) -> Any:
     return profile.selections
 
 
+def each_layer(model: Any, value: Any, name: str, kind: str) -> Any:
+    """One value for all layers, or a tuple with one for each.
+
+    Args:
+        model: A transformers model.
+        value: The value, or a list or tuple of them.
+        name: What it is called in an error.
+        kind: What it is made of, in an error.
+
+    Raises:
+        ValueError: There are more or fewer than layers.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    layers = model.config.get_text_config().num_hidden_layers
+    if len(value) != layers:
+        raise ValueError(
+            f"{name} has {len(value)} {kind}; expected one, or one for each of the {layers} layers "
+            f"of {type(model).__name__}"
+        )
+    return tuple(value)
+
+
 def of_layer(select: Any, module: Any) -> Any:
-    """The selection of one layer, if each has its own."""
+    """The selection (or the precision) of one layer, if each has its own."""
     if not isinstance(select, tuple):
         return select
     number = getattr(module, "layer_idx", None)
     if number is None or number >= len(select):
         raise ValueError(
             f"{type(module).__name__} is layer {number}; expected one of the {len(select)} layers "
-            "that selections were given for"
+            "that choices were given for"
         )
     return "dense" if select[number] is None else select[number]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 from .headwise_layer import attached
-from .layers import for_layers, of_layer
+from .layers import each_layer, for_layers, of_layer
 from .masks import RuleMask, make_mask
 from .spec import PRECISIONS, PREFIX, Choice, parse
 
@@ -82,7 +82,8 @@ def accelerate(
         profile: Tuned selections instead: a `foveate.tune.Profile` or `MoAPlan`, the path of a file
             that `foveate tune` wrote, or the name of one that ships with foveate. Layers with a
             window of their own stay as they are.
-        precision: A precision or its name.
+        precision: A precision or its name; or a tuple with one for each layer, as
+            `foveate.tune.bits` makes.
         decode: The precision of steps with at most 16 queries; "same" uses `precision`. "native" by
             default: a decoding step reads every key once, so writing all of them anew does not pay.
         backend: A backend's name or "auto".
@@ -108,6 +109,7 @@ def accelerate(
             "enter it; `with foveate.models.sdpa(...)` may, if it calls "
             "scaled_dot_product_attention"
         )
+    precision = each_layer(model, precision, "precision", "precisions")
     name = _name(Choice(for_layers(model, select, profile), precision, decode, backend))
     before = model.config._attn_implementation
     model.set_attn_implementation(name)
@@ -188,7 +190,7 @@ def _interface(choice: Choice) -> Callable[..., tuple[Tensor, None]]:
         short = query.shape[2] <= DECODE_QUERIES
         attend = partial(
             attention,
-            precision=decode if short else choice.precision,
+            precision=of_layer(decode if short else choice.precision, module),
             scale=scaling,
             backend=choice.backend,
         )

@@ -22,7 +22,7 @@ from .influence import SCORES, influence
 from .items import item_of
 from .optimise import Found, Problem, front, normalised, shared
 from .plan import MoAPlan
-from .rules import candidates
+from .rules import candidates, told_apart
 from .settings import Settings
 from .validate import validated
 
@@ -124,6 +124,7 @@ def plans(
         block=settings.block,
         meaning=settings.meaning,
     )
+    rules = told_apart(rules, (*settings.lengths, *settings.beyond))
     problem = Problem(rules, losses, settings.density, settings.beyond, settings.distinct)
     layers = full_layers(model.config)
     made = []

@@ -11,7 +11,7 @@ Source: MoA (arXiv 2406.14909v3), §3.2 and §4.2; the grid as in its published 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -121,3 +121,23 @@ def candidates(
         raise ValueError(f"no rule fits the lengths {tuple(lengths)}; expected other alphas, betas")
     pairs.sort(key=lambda pair: (pair[0] + pair[1] * last, pair))
     return Rules(*zip(*pairs, strict=True), **options)  # type: ignore[arg-type]
+
+
+def told_apart(rules: Rules, lengths: Sequence[int]) -> Rules:
+    """The rules without those that equal another one at all lengths but grow less beyond them.
+
+    Args:
+        rules: Candidates.
+        lengths: All lengths that have a loss or a budget.
+    """
+    later = rules.density(2 * max(lengths)).tolist()
+    best: dict[tuple[float, ...], int] = {}
+    for r, spans in enumerate(zip(*(rules.density(n).tolist() for n in lengths), strict=True)):
+        if spans not in best or later[r] > later[best[spans]]:
+            best[spans] = r
+    kept = sorted(best.values())
+    return replace(
+        rules,
+        alphas=tuple(rules.alphas[r] for r in kept),
+        betas=tuple(rules.betas[r] for r in kept),
+    )
