@@ -1,8 +1,8 @@
 """Candidates: what a head may be given, and what each choice costs it and loses.
 
 A `Grid` holds one selection and the values its knobs may take (`threshold` or `share`, and
-SpargeAttn's `similarity`). `judge` lets the selection choose blocks for every value and asks the evidence for
-the error, all heads at once.
+SpargeAttn's `similarity`). `judge` lets the selection choose blocks for every value and asks the
+evidence for the error, all heads at once.
 
 The one thing to know: block scores are made once for each value of the slow knob. The selection's
 own call of `kernels.choose` is listened to, and repeated for all thresholds together.
