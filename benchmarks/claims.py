@@ -43,12 +43,13 @@ class Claim:
 
 def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
-    from benchmarks import sparse_tables
+    from benchmarks import moa_tables, sparse_tables
 
     parts = {
         "claims": lambda: claims_table(document, claims),
         "ablations": lambda: tables(document),
         **sparse_tables.parts(),
+        **moa_tables.parts(),
     }
     return fill(DOCUMENT.read_text(encoding="utf-8"), parts)
 

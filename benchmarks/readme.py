@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import trust_tables
+from benchmarks import moa_figure, moa_tables, trust_tables
 from benchmarks.figure import speed_figure
 from foveate import env
 
@@ -63,12 +63,20 @@ def generated() -> dict[Path, str]:
         "whole": whole_model_table,
         "environment": environment_table,
         **trust_tables.parts(markdown),
+        **moa_tables.parts(),
     }
     files = {}
-    for name in ("README.md", "docs/benchmarks.md", "docs/install.md", "docs/sparse.md"):
+    for name in (
+        "README.md",
+        "docs/benchmarks.md",
+        "docs/install.md",
+        "docs/sparse.md",
+        "docs/moa.md",
+    ):
         path = ROOT / name
         if path.is_file():
             files[path] = fill(_read(path), parts)
+    files[moa_figure.PICTURE] = moa_figure.picture()
     files[ROOT / "docs" / "speed.svg"] = speed_figure(best["results"] if best else {})
     return files
 

@@ -80,6 +80,17 @@ class HeadwiseLayer(CacheLayerMixin):
         setattr(key_states, _ATTACHED, self)
         return key_states, value_states
 
+    def take_in(self, k: Tensor, v: Tensor) -> None:
+        """Hold tokens that some other attention was already given, as for a cache made elsewhere.
+
+        Args:
+            k: Keys with their positions in them, `[B, Hk, L, D]`.
+            v: Values, `[B, Hk, L, Dv]`.
+        """
+        self.update(k, v)
+        self._waiting = False
+        self.rings.write(k, v)
+
     def attend(
         self,
         q: Tensor,
