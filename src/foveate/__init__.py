@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .attn.api import attention, plan
+from .attn.gates import gated_attention
 from .attn.layouts import Band, BlockLayout, Hilbert, Tiles
 from .attn.pipeline import Plan
 from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
 from .attn.report import Bound, Report
 from .attn.reuse import Reuse
 from .attn.schedule import Schedule
-from .attn.select import Dense, MoA, Sparge, TopK, Window, XAttention
+from .attn.select import VSA, Dense, MoA, Sparge, TopK, Window, XAttention
 from .attn.varlen import attention_varlen
 from .errors import BackendError
 
@@ -49,10 +50,12 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "Sparge",
     "Tiles",
     "TopK",
+    "VSA",
     "Window",
     "XAttention",
     "attention",
     "attention_varlen",
+    "gated_attention",
     "plan",
 ]
 

@@ -136,10 +136,10 @@ CASES = {
         ValueError,
         'unknown select "windows"; selections are dense, window, topk, sparge, xattention',
     ),
-    "select later": (
+    "select without a grid": (
         with_option(select="vsa"),
         ValueError,
-        'select "vsa" is planned but not built yet; selections here are dense, window, topk',
+        'select "vsa" has no default grid; pass VSA(grid) instead of the name',
     ),
     "select without default": (
         with_option(select="window"),

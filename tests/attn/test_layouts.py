@@ -199,9 +199,9 @@ REFUSED_PARTS = {
     "dtype": (lambda c, i: BlockLayout(c.long(), i, (8, 8), (16, 16)), TypeError, "counts has"),
     "rank": (lambda c, i: BlockLayout(c[0], i, (8, 8), (16, 16)), ValueError, "counts has shape"),
     "grid": (
-        lambda c, i: BlockLayout(c, i, (8, 8), (16, 24)),
+        lambda c, i: BlockLayout(c, i, (8, 8), (16, 8)),
         ValueError,
-        "do not fit lengths (16, 24) in blocks of (8, 8); expected counts [1, 1, 2]",
+        "do not fit lengths (16, 8) in blocks of (8, 8); expected counts [1, 1, 2]",
     ),
     "block": (lambda c, i: BlockLayout(c, i, (0, 8), (16, 16)), ValueError, "block is (0, 8)"),
     "block type": (lambda c, i: BlockLayout(c, i, 8, (16, 16)), TypeError, "block is 8"),

@@ -14,7 +14,7 @@ from .backends import generation
 from .layouts.blocks import BlockLayout
 from .pipeline import Plan, plan_of, plan_with
 from .precision import Precision
-from .select import Selection
+from .select import VSA, Selection
 
 
 def attention(
@@ -40,8 +40,8 @@ def attention(
         k: Keys, `[B, Hk, Lk, D]`; Hk divides Hq, query head h reads kv head h // (Hq // Hk).
         v: Values, `[B, Hk, Lk, Dv]`, Dv up to 256.
         select: Which blocks of keys are visited: "dense", by position (`Window`, `MoA`), by looking
-            at q and k ("sparge", "xattention", `TopK`, or an instance with other options), or a
-            ready `BlockLayout`.
+            at q and k ("sparge", "xattention", `TopK`, `VSA`, or an instance with other options),
+            or a ready `BlockLayout`.
         precision: How the numbers are written: "native", "int8", "sage", "sage2", "sage2++",
             "sage3", or an instance with other options. "auto" is the fastest precision of this
             device whose relative L1 error stays below 0.02 on N(0, 1) data: int8 where bytes
@@ -63,6 +63,10 @@ def attention(
 
     Source: FlashAttention-2 (Dao, 2023) for the loop; the precisions name their own papers.
     """
+    if isinstance(select, VSA) and gradient.wanted(q, k, v, mask):
+        from .gates import with_own_gates
+
+        return with_own_gates(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
     if not _is_plain(q, k, v, mask) or gradient.wanted(q, k, v, mask):
         return ops.call(q, k, v, select, precision, causal, scale, mask, return_lse, backend)
     out, lse = attend(q, k, v, select, precision, causal, scale, mask, backend)

@@ -223,7 +223,7 @@ def _counted(plan: Plan, layout: BlockLayout | None) -> tuple[int, int]:
     visible = int(allowed.sum()) * request.batch * request.q_heads // allowed.shape[0]
     if layout is None:
         return visible, visible
-    used = torch.arange(layout.grid[1], device=layout.device)
+    used = torch.arange(layout.indices.shape[3], device=layout.device)
     visited = 0
     for head in range(layout.counts.shape[1]):  # one at a time: the tables are large
         may = allowed[head if allowed.shape[0] > 1 else 0].expand(layout.counts.shape[0], -1, -1)

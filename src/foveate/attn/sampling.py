@@ -141,7 +141,8 @@ def _visited(
     blocks = rows // layout.block[0]
     counts, indices = layout.counts[:, slot, blocks], layout.indices[:, slot, blocks]
     used = torch.arange(indices.shape[-1], device=rows.device) < counts.unsqueeze(-1)
-    marks = torch.zeros(indices.shape, dtype=torch.int32, device=rows.device)
+    shape = (*indices.shape[:-1], layout.grid[1])
+    marks = torch.zeros(shape, dtype=torch.int32, device=rows.device)
     marks.scatter_add_(-1, indices.long(), used.int())
     place = torch.arange(layout.lengths[1], device=rows.device)
     if order is not None:

@@ -29,6 +29,7 @@ _CLASSES = {
     "sparge": "Sparge",
     "xattention": "XAttention",
     "moa": "MoA",
+    "vsa": "VSA",
     "native": "Native",
     "int8": "Int8",
     "sage": "Sage",
@@ -36,7 +37,12 @@ _CLASSES = {
     "sage2++": "Sage2pp",
     "sage3": "Sage3",
 }
-_EXAMPLES = {"window": "window(1024,64)", "topk": "topk(0.25)", "moa": "moa(0,0.5)"}  # no defaults
+_EXAMPLES = {  # those without defaults
+    "window": "window(1024,64)",
+    "topk": "topk(0.25)",
+    "moa": "moa(0,0.5)",
+    "vsa": "vsa((8,16,16),keep=4)",
+}
 _NAME = re.compile(r"[a-z_][a-z0-9_]*(?:\+\+)?")
 
 

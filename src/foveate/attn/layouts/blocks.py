@@ -78,7 +78,8 @@ class BlockLayout:
     Args:
         counts: Number of visited key blocks, int32 `[B or 1, Hq or 1, nQ]`.
         indices: Their numbers, ascending, int32 `[B or 1, Hq or 1, nQ, nK]`; entries from `counts`
-            on are ignored but must be in range.
+            on are ignored but must be in range. The last dimension may be shorter than nK, if no
+            row visits more.
         block: Queries and keys per block, `(bq, bk)`.
         lengths: `(Lq, Lk)`; nQ = ceil(Lq / bq), nK = ceil(Lk / bk).
         band: A rule for single pairs, applied inside visited blocks; None applies none.
@@ -147,8 +148,10 @@ class BlockLayout:
         if self.counts.numel() == 0:
             return
         low, high = (int(x) for x in self.counts.aminmax())
-        if low < 0 or high > nk:
-            raise ValueError(f"counts go from {low} to {high}; expected 0 to nK = {nk}")
+        width = self.indices.shape[3]
+        if low < 0 or high > width:
+            what = "nK" if width == nk else "the width of indices"
+            raise ValueError(f"counts go from {low} to {high}; expected 0 to {what} = {width}")
         if self.indices.numel() == 0:
             return
         low, high = (int(x) for x in self.indices.aminmax())
@@ -157,7 +160,7 @@ class BlockLayout:
                 f"indices go from {low} to {high}; expected 0 to nK − 1 = {nk - 1}, "
                 "the ignored entries too"
             )
-        used = torch.arange(1, nk, device=self.device) < self.counts.unsqueeze(-1)
+        used = torch.arange(1, width, device=self.device) < self.counts.unsqueeze(-1)
         if bool((used & (self.indices[..., 1:] <= self.indices[..., :-1])).any()):
             raise ValueError(
                 "indices are not ascending within counts; expected each key block once, in order "
@@ -183,12 +186,15 @@ class BlockLayout:
             )
         nq, nk = self.grid
         want = [*self.counts.shape[:2], nq, nk]
-        if list(self.indices.shape) != want or self.counts.shape[2] != nq:
+        width = self.indices.shape[3]
+        fits = width == nk or 0 < width < nk
+        same = list(self.counts.shape) == list(self.indices.shape[:3]) == want[:3]
+        if not (fits and same):
             raise ValueError(
                 f"counts {list(self.counts.shape)} and indices {list(self.indices.shape)} do "
                 "not fit lengths "
                 f"{self.lengths} in blocks of {self.block}; expected counts {want[:3]}, "
-                f"indices {want}"
+                f"indices {want} or narrower"
             )
         if self.band is not None:
             if not isinstance(self.band, Band):

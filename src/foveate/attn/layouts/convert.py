@@ -47,10 +47,10 @@ def lists(visits: Tensor) -> tuple[Tensor, Tensor]:
 
 def to_dense(layout: BlockLayout) -> Tensor:
     """The map of visited blocks, bool `[B or 1, Hq or 1, nQ, nK]`."""
-    nk = layout.indices.shape[-1]
-    used = torch.arange(nk, device=layout.device) < layout.counts.unsqueeze(-1)
+    width, nk = layout.indices.shape[-1], layout.grid[1]
+    used = torch.arange(width, device=layout.device) < layout.counts.unsqueeze(-1)
     # the ignored entries may repeat a visited block: count marks instead of overwriting them
-    marks = torch.zeros(layout.indices.shape, dtype=torch.int32, device=layout.device)
+    marks = torch.zeros(*layout.counts.shape, nk, dtype=torch.int32, device=layout.device)
     return marks.scatter_add_(-1, layout.indices.long(), used.int()) > 0
 
 

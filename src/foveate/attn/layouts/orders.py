@@ -32,7 +32,7 @@ class Order:
     grid: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "grid", _sizes(self, "grid", self.grid))
+        object.__setattr__(self, "grid", axis_lengths(self, "grid", self.grid))
         if not isinstance(self.first, int) or isinstance(self.first, bool) or self.first < 0:
             raise ValueError(
                 f"{type(self).__name__}.first is {self.first!r}; expected an int of at least 0"
@@ -100,7 +100,7 @@ class Tiles(Order):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "cube", _sizes(self, "cube", self.cube))
+        object.__setattr__(self, "cube", axis_lengths(self, "cube", self.cube))
         if len(self.cube) != len(self.grid):
             raise ValueError(
                 f"Tiles.cube has {len(self.cube)} axes, the grid {len(self.grid)}; expected as many"
@@ -167,7 +167,7 @@ def _permutations(order: Order, length: int, device: torch.device | None) -> tup
         return there.to(device), back.to(device)
 
 
-def _sizes(owner: object, field: str, value: object) -> tuple[int, ...]:
+def axis_lengths(owner: object, field: str, value: object) -> tuple[int, ...]:
     """A tuple of one to four ints of at least 1."""
     ok = isinstance(value, tuple | list) and 1 <= len(value) <= 4
     if not ok or not all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in value):

@@ -10,15 +10,16 @@ from .dense import Dense, Given
 from .moa import MoA
 from .sparge import Sparge
 from .topk import TopK
+from .vsa import VSA
 from .window import Window
 from .xattention import XAttention
 
 SELECTIONS: dict[str, type[Selection]] = {
-    cls.name: cls for cls in (Dense, Window, TopK, Sparge, XAttention, MoA)
+    cls.name: cls for cls in (Dense, Window, TopK, Sparge, XAttention, MoA, VSA)
 }
 """Every selection that exists, by name."""
 
-PLANNED = ("vsa",)
+PLANNED: tuple[str, ...] = ()
 """Names that are reserved for systems which are not built yet."""
 
 
@@ -55,6 +56,7 @@ __all__ = [
     "Selection",
     "Sparge",
     "TopK",
+    "VSA",
     "Window",
     "XAttention",
     "selection_named",

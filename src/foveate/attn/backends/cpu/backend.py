@@ -190,7 +190,8 @@ def blocks_of(layout: BlockLayout | None) -> tuple[tuple[Tensor, ...], tuple | N
         counts.data_ptr(),
         indices.data_ptr(),
         *layout.block,
-        *layout.grid,
+        layout.grid[0],
+        indices.shape[3],  # the extension uses nK as the length of a row only
         per_batch,
         per_head,
     )
