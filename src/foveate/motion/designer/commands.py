@@ -205,13 +205,34 @@ def _pelvis(desk: Desk, args: dict[str, Any]) -> str:
     for name in ("pitch_deg", "roll_deg"):
         if name in args:
             root[name] = _number(args, name)
-    if "up" in args:
+    free = str(args.get("support", "feet")) == "none"
+    if "up" in args and not free:
+        desk.key.pose = _lowered(desk.pose(), -_number(args, "up"))
+    if free:
+        key.contacts = []
         root["height"] = float(desk.pose().root_pos[2]) + _number(args, "up")
         root["height_mode"] = "absolute"
-    if str(args.get("support", "feet")) == "none":
-        key.contacts = []
     key.root = Root.model_validate(root)
     return "moved the pelvis"
+
+
+def _lowered(pose: Pose, down: float) -> Pose:
+    """The pelvis this much lower over feet that stay: knees bend (or straighten) to match.
+
+    For thigh and shank of length l the distance from hip to ankle is 2 l cos(knee / 2).
+    """
+    now = pose.to_dofs()
+    hip, knee, ankle = pose.fk()[[1, 4, 7]]
+    length = (np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee)) / 2
+    told = {}
+    for side in "LR":
+        bent = np.radians(now[f"{side}_knee.flex"])
+        share = np.clip(np.cos(bent / 2) - down / (2 * length), 0.25, 0.999)
+        more = np.degrees(2 * np.arccos(share) - bent)
+        told[f"{side}_knee.flex"] = now[f"{side}_knee.flex"] + more
+        told[f"{side}_hip.flex"] = now[f"{side}_hip.flex"] + more / 2
+        told[f"{side}_ankle.dorsi"] = min(now[f"{side}_ankle.dorsi"] + more / 2, 34.0)
+    return pose.with_dofs(told)
 
 
 def _roll(desk: Desk, args: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ def dof(name: str) -> tuple[str, float]:
     joint, mark, what = text.partition(".")
     if not mark:
         parts = text.split("_")
-        for cut in range(len(parts) - 1, 0, -1):
+        for cut in range(1, len(parts)):
             candidate = "_".join(parts[cut:])
             if candidate in _DOFS or candidate in ("flex", "abd", "rot", "lat", "plane", "axial"):
                 joint, what = "_".join(parts[:cut]), candidate

@@ -186,7 +186,7 @@ def _extend(
         at = positions[-1] + 1
         skipped = 0
         while at < len(tokens) and not _fits(element, tokens, at):
-            if not _may_skip(tokens[at]) or skipped == MAX_SKIP:
+            if not (_may_skip(tokens[at]) or _with_part(tokens, at)) or skipped == MAX_SKIP:
                 return None
             at += 1
             skipped += 1
@@ -203,11 +203,10 @@ def _fits(element: tuple[str, ...], tokens: Sequence[Token], at: int) -> bool:
             if alternative in token.lemmas or alternative == token.text:
                 return True
         elif alternative == "$lr":
-            following = tokens[at + 1].lemmas if at + 1 < len(tokens) else ()
-            if token.text in ("left", "right") and not any(x in PARTS for x in following):
+            if token.text in ("left", "right") and not _is_side(tokens, at):
                 return True
         elif alternative == "$dir":
-            if token.text in DIRECTIONS:
+            if token.text in DIRECTIONS and not _is_side(tokens, at):
                 return True
         elif alternative == "$part":
             if any(lemma in PARTS and lemma != "side" for lemma in token.lemmas):
@@ -218,6 +217,12 @@ def _fits(element: tuple[str, ...], tokens: Sequence[Token], at: int) -> bool:
         elif any(OBJECTS.get(lemma) == alternative[1:] for lemma in token.lemmas):
             return True
     return False
+
+
+def _is_side(tokens: Sequence[Token], at: int) -> bool:
+    """Whether `left` or `right` belongs to a part that follows."""
+    following = tokens[at + 1].lemmas if at + 1 < len(tokens) else ()
+    return tokens[at].text in ("left", "right") and any(x in PARTS for x in following)
 
 
 def _weight(element: tuple[str, ...]) -> float:
@@ -232,8 +237,14 @@ def _may_skip(token: Token) -> bool:
     words = {token.text, token.lemma}
     return token.value is not None or any(
         words & set(table)
-        for table in (SMALL_WORDS, TEMPO, AMOUNT, STYLES, DIRECTIONS, TIMES, PARTS)
+        for table in (SMALL_WORDS, TEMPO, AMOUNT, STYLES, DIRECTIONS, TIMES)
     )
+
+
+def _with_part(tokens: Sequence[Token], at: int) -> bool:
+    """`with both hands`: a part that only says with what."""
+    is_part = any(lemma in PARTS for lemma in tokens[at].lemmas)
+    return is_part and any(t.text == "with" for t in tokens[max(0, at - 3) : at])
 
 
 DETERMINERS = {"a", "an", "the", "his", "her", "their", "its", "my", "your", "this", "that"}

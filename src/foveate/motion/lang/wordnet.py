@@ -16,8 +16,8 @@ from pathlib import Path
 from .lexicon import senses
 from .words import DIRECTIONS, FUNCTION_WORDS, LIGHT_VERBS, SUBJECTS
 
-FILES = {"29", "32", "33", "34", "35", "38"}
-"""body, communication, competition, consumption, contact, motion."""
+FILES = {"29", "33", "34", "35", "38"}
+"""body, competition, consumption, contact, motion."""
 TOO_WIDE = {
     "move", "travel", "go", "come", "touch", "put", "hold", "stay", "place", "set", "turn", "bring",
     "leave", "open", "close", "pass", "present", "release", "remove", "adjust", "talk", "speak",
