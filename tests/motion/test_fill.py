@@ -40,7 +40,8 @@ def test_the_weight_is_over_the_standing_foot_before_the_other_lifts():
     lifted = int(np.flatnonzero(~clip.contacts["R_foot"])[0])
     com = centre_of_mass(clip.joints, clip.rotations, clip.body)
     sole = clip.sites("L_heel_in", "L_toe_in", "L_heel_out", "L_toe_out")[lifted - 1]
-    low, high = sole.min(0), sole.max(0)
+    # within a centimetre: what must be inside exactly is the zero-moment point
+    low, high = sole.min(0) - 0.01, sole.max(0) + 0.01
     assert (com[lifted - 1, :2] > low[:2]).all()
     assert (com[lifted - 1, :2] < high[:2]).all()
 
@@ -104,7 +105,7 @@ def test_sitting_meets_the_seat():
     clip = fill(plan({"dt": 1.4, "dofs": seat, "contacts": contacts}, scene="chair"))
     low = clip.sites("L_seat_back", "R_seat_front")[-1]
     assert low[:, 2] == pytest.approx([0.44, 0.44], abs=0.02)
-    assert (clip.scene.height(low[:, :2]) == pytest.approx(0.44)).all()
+    assert clip.scene.height(low[:, :2]) == pytest.approx([0.44, 0.44])
     assert clip.contacts["pelvis"][-1]
 
 

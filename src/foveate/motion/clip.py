@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,6 +268,8 @@ class MotionClip:
     def from_bytes(cls, data: bytes) -> MotionClip:
         """Raises ValueError if it is not such an archive."""
         try:
+            if not data.startswith(b"PK"):
+                raise BadZipFile("it is not a NumPy archive")
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 meta = json.loads(str(archive["meta"]))
                 table = archive["contact_table"]
@@ -282,7 +285,7 @@ class MotionClip:
                     scene=Scene.from_json(meta["scene"]) if meta["scene"] else None,
                     report=Report.from_json(meta["report"]),
                 )
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, EOFError, KeyError, TypeError, AttributeError, BadZipFile) as error:
             raise ValueError(f"not a motion clip of foveate: {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -41,7 +41,8 @@ def mjcf(
     assets, statics = _scene(scene)
     return f"""<mujoco model="foveate">
   <compiler angle="radian" inertiafromgeom="true"/>
-  <option timestep="{TIMESTEP}" integrator="implicitfast" iterations="8"/>
+  <option timestep="{TIMESTEP}" integrator="implicitfast" iterations="8" cone="elliptic"
+    impratio="10"/>
   <visual><global offwidth="1920" offheight="1080"/></visual>
   <default>
     <geom condim="3" friction="0.9 0.005 0.0001" solref="0.01 1"/>

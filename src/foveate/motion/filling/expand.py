@@ -18,7 +18,7 @@ from ..plan import Contact, Gait, Keyframe, KeyframePlan
 from ..pose import Pose, apply_dofs
 from ..rotations import Array
 from ..scene import Scene
-from .goals import EFFECTOR_SITE, Points, add_goals, gaze_dofs
+from .goals import EFFECTOR_SITE, Points, add_goals, gaze_dofs, goal_costs
 from .knots import FEET, FOOT_FAMILY, SOFT, Knot, Place, into_polygon, support_points
 from .solver import Frame, Solver, Wishes, within_limits
 from .style import Style
@@ -322,6 +322,8 @@ class Expander:
                 if place.pitch > 0:
                     wishes.qpos[7 + DOF[f"{side}_foot.ext"]] = place.pitch
         self._settle_others(wishes, contacts)
+        if key.goals:
+            wishes.posture_cost = goal_costs(key.goals)
         solved = qpos if start is None else start
         if wishes.bodies or wishes.sites or key.goals or key.gaze is not None:
             for _ in range(ROUNDS if key.goals or key.gaze is not None else 1):

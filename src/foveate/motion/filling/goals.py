@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import rotations as rot
-from ..body import JOINT, Body
+from ..body import DOFS, JOINT, Body
 from ..kinematics import fk_qpos
 from ..plan import Keyframe, PoseGoal
 from ..rotations import Array
@@ -114,6 +114,27 @@ def add_goals(wishes: Wishes, goals: list[PoseGoal], points: Points) -> None:
     """Put the goals of a key among the wishes, as they stand for the pose of `points`."""
     for goal in goals:
         _ADD[goal.kind](wishes, goal, points)
+
+
+def goal_costs(goals: list[PoseGoal]) -> Array:
+    """Posture weights that let the limbs with goals move and hold the rest, `[47]`.
+
+    A trunk that moves as readily as the arm would carry a target such as the mouth away with it.
+    """
+    cost = np.full(len(DOFS), 1.5)
+    for goal in goals:
+        named = (goal.effector, goal.segment, goal.a, goal.b)
+        sides = {name[0] for name in named if name and name[:2] in ("L_", "R_")}
+        sides |= {side for side in (goal.hand, goal.foot) if side}
+        words = " ".join(name for name in named if name) + (" hand" if goal.hand else "")
+        leg = any(word in words for word in ("foot", "knee", "thigh", "shank"))
+        for index, dof in enumerate(DOFS):
+            limb = dof.name[0] in sides and dof.name[1] == "_"
+            if limb and leg == any(w in dof.name for w in ("hip", "knee", "ankle", "foot")):
+                cost[index] = 0.1
+            if not sides and dof.name[1] != "_":  # the trunk's or the head's own goals
+                cost[index] = 0.3
+    return cost
 
 
 def _reach(wishes: Wishes, goal: PoseGoal, points: Points) -> None:

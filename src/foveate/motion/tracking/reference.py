@@ -172,11 +172,15 @@ def _declared(clip: MotionClip, sites: tuple[str, ...], rate: float, count: int)
     at = np.arange(count) / rate * clip.fps
     low = np.clip(np.floor(at + 1e-6).astype(int), 0, len(clip) - 1)
     high = np.clip(np.ceil(at - 1e-6).astype(int), 0, len(clip) - 1)
+    # the joint of the toes is too weak to carry, and pushed hard they sink in; only a take-off
+    # cannot do without them
+    flies = not np.any(list(clip.contacts.values()), axis=0).all()
+    ends = FEET if flies else tuple(end for end in FEET if "toe" not in end)
     for part, touches in clip.contacts.items():
         both = touches[low] & touches[high]
         names = clip.body.contact_points[part]
         if part.endswith("_foot"):
-            names = tuple(f"{part[:2]}{end}" for end in FEET)
+            names = tuple(f"{part[:2]}{end}" for end in ends)
         for name in names:
             allowed[:, sites.index(name)] |= both
     return allowed

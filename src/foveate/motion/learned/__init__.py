@@ -1,0 +1,94 @@
+"""T5, the learned tracker: a control VAE with a world model, as in the paper, at CPU size.
+
+The one thing to know: it is here for comparison with T1 and is promised for a handful of clips
+only. `train` writes a checkpoint, `track_learned` performs a clip with it, and `compare` puts it
+beside plain servos and T1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..clip import MotionClip, Report
+from .nets import Config, Policy
+from .play import Episode, Track
+from .training import Learner, read, train
+
+__all__ = ["Config", "Learner", "compare", "track_learned", "train"]
+
+
+def track_learned(clip: MotionClip, checkpoint: str | Path | None) -> MotionClip:
+    """Let a simulated body perform a clip with a trained policy.
+
+    Args:
+        clip: What to perform.
+        checkpoint: Of `train`; None holds the reference's posture with plain servos instead.
+
+    Returns:
+        A clip at the control rate (20 frames per second), as long as it stayed up.
+
+    Raises:
+        ValueError: The checkpoint is not one.
+    """
+    config, policy = Config(), None
+    if checkpoint is not None:
+        held = read(checkpoint)
+        config = Config(**held["config"])
+        policy = Policy(config)
+        policy.load_state_dict(held["policy"])
+        policy.eval()
+    track = Track(clip, config)
+    episode, rows, going = Episode(track, 0, config), [track.qpos[0]], True
+    while going and len(rows) < track.length:
+        target = track.postures[episode.at + 1]
+        if policy is not None:
+            with torch.no_grad():
+                goal = track.states[episode.at + 1]
+                target = target + policy(episode.state(), goal, episode.ground())[0]
+        going = episode.step(target)
+        if not np.isfinite(episode.data.qpos).all():
+            break
+        rows.append(episode.data.qpos.copy())
+    made = MotionClip(
+        1 / config.dt, np.array(rows), clip.shape, text=clip.text, scene=clip.scene,
+        source="simulated", report=Report(tracker="T5", seed=clip.report.seed),
+    )  # fmt: skip
+    wanted = clip.resampled(1 / config.dt).joints[: len(rows)]
+    error = np.linalg.norm(made.joints[: len(wanted)] - wanted, axis=-1).mean(1) * 100
+    made.report.tracking_error_cm = round(float(error.mean()), 3)
+    made.report.end_error_cm = round(float(error[-1]), 3)
+    head = np.abs(made.joints[: len(wanted), 15, 2] - wanted[:, 15, 2])
+    made.report.fell = bool(len(rows) < track.length or head.max() > 0.45)
+    made.report.physical = not made.report.fell
+    return made
+
+
+def compare(clips: dict[str, MotionClip], checkpoint: str | Path) -> list[dict[str, object]]:
+    """T5 beside plain servos and T1 on clips by name: error in cm, fall, seconds that stood."""
+    from ..tracking import track
+
+    rows: list[dict[str, object]] = []
+    for name, clip in clips.items():
+        for tracker, made in (
+            ("servos", track_learned(clip, None)),
+            ("T5", track_learned(clip, checkpoint)),
+            ("T1", track(clip, "T1")),
+        ):
+            wanted = clip.resampled(made.fps).joints
+            count = min(len(wanted), len(made))
+            far = np.abs(made.joints[:count, 15, 2] - wanted[:count, 15, 2]) > 0.3
+            stood = float(np.argmax(far)) if far.any() else float(count)
+            rows.append(
+                {
+                    "clip": name,
+                    "tracker": tracker,
+                    "error_cm": made.report.tracking_error_cm,
+                    "fell": made.report.fell,
+                    "stood_s": round(stood / made.fps, 2),
+                    "of_s": round(clip.duration, 2),
+                }
+            )
+    return rows
