@@ -186,3 +186,36 @@ def test_left_padding_in_a_model(tiny, tokens):
         alone = model(short).logits
         padded = model(both, attention_mask=mask).logits[1:, 100:]
     torch.testing.assert_close(padded, alone, rtol=1e-3, atol=1e-3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("bias", [False, True])
+def test_sorting_heads_by_rule_changes_no_output(tiny, tokens, bias):
+    from foveate.tune.moa.permute import order, permute
+
+    torch.set_num_threads(1)
+    model = tiny(num_attention_heads=8, num_key_value_heads=4, attention_bias=bias)
+    for name, value in model.named_parameters():
+        if "bias" in name:
+            value.normal_(generator=torch.Generator().manual_seed(0))
+    alphas = (64.0, 0.0, 64.0, 0.0)
+    betas = (0.0, 0.5, 0.25, 0.25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # three rules a layer
+        plan = MoAPlan((alphas, alphas[::-1]), (betas, betas), model=fingerprint(model))
+    assert order(plan, 0) == (3, 1, 0, 2)
+    dense = model(tokens).logits
+    with accelerate(model, profile=plan, precision="native"):
+        sparse = model(tokens).logits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sorted_plan = permute(model, plan)
+    assert sorted_plan.alphas[0] == (0.0, 0.0, 64.0, 64.0)
+    assert sorted_plan.betas[0] == (0.25, 0.5, 0.0, 0.25)
+    torch.testing.assert_close(model(tokens).logits, dense, rtol=1e-5, atol=1e-5)
+    with accelerate(model, profile=sorted_plan, precision="native"):
+        torch.testing.assert_close(model(tokens).logits, sparse, rtol=1e-5, atol=1e-5)
+    with pytest.raises(PlanError, match="other weights"):
+        plan.check(model)
+    with pytest.raises(PlanError, match="rules for 8 query heads, but 4 key heads"):
+        permute(model, MoAPlan.uniform(2, 8, 0.5))
