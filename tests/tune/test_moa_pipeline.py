@@ -182,7 +182,7 @@ def test_a_plan_is_found_kept_on_the_way_and_found_again(model, text, settings, 
     again.check(model)
     assert again.heads == 2  # one rule for each key head
     assert max(again.rules_per_layer()) <= 2
-    for length in settings.lengths:
+    for length in (*settings.lengths, settings.validation):  # validated at the density asked for
         assert again.density(length) <= 0.5 + 1e-9
     loss = again.notes["validation"]["loss"]
     assert loss["dense"] <= loss["uniform"] + 1e-6  # answers are the dense model's own
@@ -198,11 +198,8 @@ def test_another_density_needs_no_new_profile(model, text, settings):
     profiles = [name for name in store.found if name.startswith("windows/")]
     full = find(model, Words(), text, replace(settings, density=1.0), store, lambda label: None)
     assert [name for name in store.found if name.startswith("windows/")] == profiles
-    # rules of equal loss at all profiled lengths: 512 + 0·N was chosen once, and saw less later
-    assert {b for row in full.betas for b in row} == {1.0}
-    assert full.density(4096) == 1.0
-    loss = full.notes["validation"]["loss"]
-    assert loss[full.notes["validation"]["chosen"]] == pytest.approx(loss["dense"], abs=1e-5)
+    assert full.density(256) == full.density(512) == 1.0
+    assert full.density(640) > 0.75  # no loss was profiled there: rules may stop growing
 
 
 def test_rules_for_query_heads_and_other_scores(model, text, settings):

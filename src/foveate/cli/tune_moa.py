@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that only moa has."""
     add = parser.add_argument_group("only for --select moa").add_argument
     add("--beyond", default="", metavar="N,N", help="further lengths that keep to the density")
-    add("--validate", type=int, metavar="N", help="length to validate at; default: 1.5 × longest")
+    add(
+        "--validate",
+        type=int,
+        metavar="N",
+        help="length to validate at; default: 1.5 × longest; keeps to the density, too",
+    )
     add("--answer", type=int, default=64, help="tokens of an answer, default %(default)s")
     add("--score", default="abs", metavar="S", help="abs, signed, joint, joint_signed")
     add("--per-query", action="store_true", help="a rule for each query head, not each key head")
@@ -87,7 +92,9 @@ def tune(
         except ModuleNotFoundError as error:
             raise BadInput(str(error)) from None
         except ValueError as error:
-            raise BadInput(f"{'--records' if args.records else '--text'}: {error}") from None
+            text = "--records" if args.records else "--text"
+            about_density = str(error).startswith(("budget", "no choice", "no rule"))
+            raise BadInput(f"{'--density' if about_density else text}: {error}") from None
     notes = {
         **plan.notes,
         "text": about,

@@ -119,13 +119,13 @@ def plans(
     }
     rules = candidates(
         settings.lengths,
-        settings.beyond,
+        settings.budgeted,
         sink=settings.sink,
         block=settings.block,
         meaning=settings.meaning,
     )
-    rules = told_apart(rules, (*settings.lengths, *settings.beyond))
-    problem = Problem(rules, losses, settings.density, settings.beyond, settings.distinct)
+    rules = told_apart(rules, (*settings.lengths, *settings.budgeted))
+    problem = Problem(rules, losses, settings.density, settings.budgeted, settings.distinct)
     layers = full_layers(model.config)
     made = []
     for one in front(problem, settings.intervals, **options):

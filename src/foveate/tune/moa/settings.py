@@ -65,6 +65,13 @@ class Settings:
                 )
 
     @property
+    def budgeted(self) -> tuple[int, ...]:
+        """Lengths beyond the profiled ones that keep to the density, that of validation included:
+        plans that exceed it there would be compared with a uniform one unfairly."""
+        more = {*self.beyond, *([self.validation] if self.validation else [])}
+        return tuple(sorted(more - set(self.lengths)))
+
+    @property
     def tag(self) -> str:
         """What items depend on beside their length and number."""
         return f"{'+'.join(self.kinds)}/{self.answer}/{self.sink}/{self.block}"

@@ -84,15 +84,19 @@ def validated(
         "density": settings.density,
         "score": settings.score,
         "losses": dict(zip(map(str, settings.lengths), one.losses.tolist(), strict=True)),
-        "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.beyond)},
+        "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.budgeted)},
         "solver": {
             "method": one.solution.method,
             "gap": one.solution.gap,
             "seconds": one.solution.seconds,
             "plans_on_the_front": len(found),
         },
-        "validation": {"length": length, "items": settings.items, "chosen": f"plan {best + 1}"}
-        | {"loss": means},
+        "validation": {
+            "length": length,
+            "items": settings.items,
+            "chosen": f"plan {best + 1}",
+            "loss": means,
+        },
     }
     return replace(plan, notes=notes)
 
