@@ -60,12 +60,13 @@ def picture() -> str:
             ]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             lines.append(
-                f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+                f'<polyline points="{path}" fill="none" stroke="{colour}" '
+                f'stroke-width="{7 if kind == "dense" else 2.5}"/>'  # others often lie on it
             )
             lines += [
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points
             ]
-    at = 330
+    at = 420
     for kind, colour in colours.items():
         lines.append(
             f'<rect x="{at}" y="14" width="14" height="4" fill="{colour}"/>'

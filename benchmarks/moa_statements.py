@@ -20,7 +20,7 @@ def _speeds(n: Lookup, cache: str) -> str:
 
 
 SCALE = "SmolLM2-135M, plans made on up to 4096 tokens"
-STEP = "SmolLM2-135M in float32, batch 8, context of 8192, two threads"
+STEP = "SmolLM2-135M in float32, batch 8, caches for 8192 tokens, two threads"
 CLAIMS = (
     Claim(
         "MoA",
@@ -112,7 +112,7 @@ CLAIMS = (
     Claim(
         "MoA (ours)",
         "Memory at most 0.55 of a dense float32 cache, with codes 0.16",
-        "bytes of the stores, context of 8192, density 0.5",
+        "bytes of the stores for 8192 tokens, density 0.5",
         lambda n: (
             f"{n.speed('MoA spans', 8, 'memory'):.3f} and "
             f"{n.speed('MoA spans, INT8', 8, 'memory'):.3f}"

@@ -292,3 +292,16 @@ def test_a_plan_by_query_heads_keeps_the_largest_span_of_each_group(tiny, tokens
         cache = HeadwiseCache(model, plan, LONG)
         model(tokens, past_key_values=cache)
     assert cache.layers[0].capacity == (32, 64)
+
+
+@torch.no_grad()
+def test_a_cache_can_be_filled_from_another_one(tiny, tokens):
+    model, dense = tiny(), DynamicCache()
+    model(tokens[:, :70], past_key_values=dense)
+    with serving(model, FULL):
+        cache = HeadwiseCache(model, FULL, LONG)
+        for layer, other in zip(cache.layers, dense.layers, strict=True):
+            layer.take_in(other.keys, other.values)
+        found = model(tokens[:, 70:71], past_key_values=cache).logits
+    expected = model(tokens[:, :71]).logits[:, -1:]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,64 @@
+"""Evaluation and tables of MoA: plans for comparison, rules as masks, verdicts from records."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+pytest.importorskip("transformers", reason='pip install "foveate[models]"')
+
+from benchmarks import moa_figure, moa_quality, moa_tables
+from benchmarks.moa_statements import CLAIMS
+from foveate import MoA, attention
+from foveate.tune.moa.plan import MoAPlan
+
+
+def test_split_gives_everything_to_the_heads_that_lose_most():
+    loss = torch.rand(4, 3, 65, generator=torch.Generator().manual_seed(0))
+    plan = moa_quality.split(loss, 0.5, 4096)
+    full = torch.tensor(plan.betas).bool()
+    lost = loss[..., (moa_quality.STREAMING - 64) // 64]
+    assert lost[full].min() > lost[~full].max()
+    assert 0.5 - 1 / 12 < plan.density(4096) <= 0.5
+
+
+def test_rules_as_masks_are_what_the_engine_does():
+    torch.manual_seed(0)
+    plan = MoAPlan(((64.0, 128.0),), ((0.0, 0.25),))
+    q, k, v = torch.randn(1, 4, 300, 16), *torch.randn(2, 1, 2, 300, 16).unbind()
+    module = type("Module", (), {"layer_idx": 0})
+    found, _ = moa_quality.masked(plan, 300)(module, q, k, v, None, scaling=0.25)
+    rule = MoA(*plan.alphas, *plan.betas, length=300, rule="tokens")
+    expected = attention(q, k, v, select=rule, causal=True, precision="native")
+    torch.testing.assert_close(found.transpose(1, 2), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_summary_pairs_losses_and_finds_the_effective_context():
+    cells = {}
+    for seed in range(3):
+        for length, right in zip(moa_quality.LENGTHS, (True, True, False, False), strict=True):
+            cells[f"dense|multikey|{length}|{seed}"] = {"loss": float(seed), "right": True}
+            cells[f"uniform 0.5|multikey|{length}|{seed}"] = {"loss": seed + 0.5, "right": right}
+    plans = {"dense": None, "uniform 0.5": MoAPlan.uniform(1, 1, 0.5)}
+    records = moa_quality.summary(cells, plans)
+    mine = [r for r in records if r["way"] == "uniform 0.5"]
+    assert [r["difference"] for r in mine[:-1]] == [0.5] * 4
+    assert all(r["error"] == 0 and r["samples"] == 3 for r in mine[:-1])
+    assert mine[-1]["effective"] == 2048
+    assert records[4]["effective"] == 8192
+
+
+def test_claims_are_open_without_numbers_and_follow_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(moa_tables, "RESULTS", tmp_path)
+    rows = moa_tables.claims_table().splitlines()[2:]
+    assert len(rows) == len(CLAIMS)
+    assert all(row.endswith("| open |") for row in rows)
+    assert "not measured yet" in moa_figure.picture()
+    record = {"way": "MoA 0.25", "task": "needle_text", "length": 4096, "accuracy": 0.95}
+    others = [{**record, "way": way, "accuracy": 0.2} for way in ("dense", "uniform 0.25")]
+    others.append({**record, "way": "split 0.25"})
+    document = {"lengths": [4096], "records": [record, *others]}
+    (tmp_path / "moa-quality.json").write_text(json.dumps(document))
+    assert sum(row.endswith("| holds |") for row in moa_tables.claims_table().splitlines()) == 1
