@@ -66,11 +66,11 @@ def picture() -> str:
             lines += [
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points
             ]
-    at = 420
+    at = 402
     for kind, colour in colours.items():
         lines.append(
             f'<rect x="{at}" y="14" width="14" height="4" fill="{colour}"/>'
             f'<text class="note" x="{at + 20}" y="20">{escape(KINDS.get(kind, "dense"))}</text>'
         )
-        at += 34 + 7 * len(KINDS.get(kind, "dense"))
+        at += 30 + 6.4 * len(KINDS.get(kind, "dense"))
     return "\n".join([*lines, "</svg>", ""])
