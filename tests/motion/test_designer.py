@@ -111,7 +111,8 @@ def test_outline_becomes_a_plan():
 def test_sloppy_answer_is_mended():
     sloppy = """Here you go:
     {"keyframes": [{"interval": "0.9 s", "description": "arm up",
-      "parts": [{"part": "Right Arm", "description": "up"}], "contacts": ["left foot:ground", "r_foot"],
+      "parts": [{"part": "Right Arm", "description": "up"}], "contacts": ["left foot:ground",
+      "r_foot"],
       "dofs": {"right shoulder elevation": "165°"}, "ease": "ease_out",},]}"""
     key = design("raises the right arm", provider=ScriptedProvider([sloppy])).keys[1]
     assert key.t == pytest.approx(0.9)
@@ -159,7 +160,9 @@ def test_unknown_object_becomes_the_floor():
 def test_best_of_candidates():
     poor = keys({"dt": 0.6, "description": "the left arm", "dofs": {"L_shoulder.elevation": 160}})
     good = keys({"dt": 0.6, "description": "the right arm", "dofs": {"R_shoulder.elevation": 160}})
-    plan = design("raises the right arm", provider=ScriptedProvider([poor, poor, good]), candidates=2)
+    plan = design(
+        "raises the right arm", provider=ScriptedProvider([poor, poor, good]), candidates=2
+    )
     assert plan.keys[1].dofs == {"R_shoulder.elevation": 160}
 
 
@@ -184,8 +187,12 @@ def test_refusal_and_silence_pass_through(error):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"mode": "magic"}, "mode is"), ({"candidates": 0}, "candidates is"), ({"text": " "}, "text is empty")],
-)  # fmt: skip
+    [
+        ({"mode": "magic"}, "mode is"),
+        ({"candidates": 0}, "candidates is"),
+        ({"text": " "}, "text is empty"),
+    ],
+)
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         design(**{"text": "waves", **options})
@@ -216,7 +223,9 @@ def test_sequential_mode_ends_with_its_budget():
 
 @pytest.fixture(scope="module")
 def planned():
-    rows = keys({"dt": 0.8, "description": "the right arm is up", "parts": {"right_arm": "straight up"}})
+    rows = keys(
+        {"dt": 0.8, "description": "the right arm is up", "parts": {"right_arm": "straight up"}}
+    )
     return design("raises the right arm", provider=ScriptedProvider([rows]))
 
 
@@ -237,8 +246,12 @@ def test_critic_is_heard_once(planned):
     low = {"keys": [{"index": 1, "dofs": {"R_shoulder.elevation": 40}}]}
     high = {"keys": [{"index": 1, "dofs": {"R_shoulder.elevation": 165}}]}
     blame = praise(2)
-    blame["keys"][1] = {"index": 1, "score": 3, "matches": False,
-                        "problems": [{"part": "right arm", "issue": "hangs", "suggestion": "raise"}]}  # fmt: skip
+    blame["keys"][1] = {
+        "index": 1,
+        "score": 3,
+        "matches": False,
+        "problems": [{"part": "right arm", "issue": "hangs", "suggestion": "raise"}],
+    }
     provider = ScriptedProvider([low, blame, high, praise(2)])
     found = animate(planned, provider)
     assert "right_arm: hangs raise" in provider.asked[2][-1].text
@@ -263,7 +276,9 @@ def test_loop_shows_a_picture_after_every_turn(planned):
 def test_loop_stops_a_model_that_never_does(planned):
     numbers = iter(range(1000))
     provider = ScriptedProvider(
-        lambda m: {"commands": [{"name": "add_dof", "args": {"R_elbow.flex": 70 * (-1) ** next(numbers)}}]},
+        lambda m: {
+            "commands": [{"name": "add_dof", "args": {"R_elbow.flex": 70 * (-1) ** next(numbers)}}]
+        },
         vision=False,
     )
     animate(planned, provider, "loop", critic=False)
@@ -290,7 +305,11 @@ def test_none_needs_no_model(planned):
 def desk():
     from foveate.motion.designer.animator import _solver
 
-    plan = realize(KeyframePlan.from_json({"keys": [{"t": 0}, {"t": 0.8}], "scene": Scene.named("table").to_json()}))  # fmt: skip
+    plan = realize(
+        KeyframePlan.from_json(
+            {"keys": [{"t": 0}, {"t": 0.8}], "scene": Scene.named("table").to_json()}
+        )
+    )
     return Desk(plan, 1, _solver)
 
 

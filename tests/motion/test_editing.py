@@ -23,8 +23,9 @@ def peak(plan, name):
 
 
 @pytest.mark.parametrize(
-    ("text", "ratio"), [("slower", 1.39), ("much faster", 0.62), ("twice as fast", 0.5), ("20% slower", 1.2)]
-)  # fmt: skip
+    ("text", "ratio"),
+    [("slower", 1.39), ("much faster", 0.62), ("twice as fast", 0.5), ("20% slower", 1.2)],
+)
 def test_tempo(plan, text, ratio):
     assert edit(plan, text).duration / plan.duration == pytest.approx(ratio, rel=0.02)
 
@@ -39,8 +40,11 @@ def test_other_hand(plan):
     changed = edit(plan, "with the left hand")
     assert peak(changed, "L_shoulder.elevation") == peak(plan, "R_shoulder.elevation")
     assert "left hand" in changed.text
-    assert edit(changed, "mirror it").to_json()["keys"] == edit(plan, "mirror it").to_json()["keys"] or (
-        peak(edit(changed, "mirror it"), "R_shoulder.elevation") == peak(plan, "R_shoulder.elevation")
+    assert edit(changed, "mirror it").to_json()["keys"] == edit(plan, "mirror it").to_json()[
+        "keys"
+    ] or (
+        peak(edit(changed, "mirror it"), "R_shoulder.elevation")
+        == peak(plan, "R_shoulder.elevation")
     )
     with pytest.raises(ValueError, match="already uses the right side"):
         edit(plan, "with the right hand")
@@ -54,7 +58,7 @@ def test_count_pause_style(plan):
 
 def test_leave_out_and_add(plan):
     assert edit(plan, "remove the sitting").text == "a person waves with the right hand"
-    assert [s for s in design_offline(edit(plan, "then bow").text).coverage.senses] == [
+    assert list(design_offline(edit(plan, "then bow").text).coverage.senses) == [
         "wave", "sit", "bow"
     ]  # fmt: skip
     assert edit(plan, "first nod").text.startswith("nod")

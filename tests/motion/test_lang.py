@@ -55,9 +55,16 @@ def test_sentence_means(text, expected):
 
 @pytest.mark.parametrize(
     ("word", "lemma"),
-    [("waves", "wave"), ("hopping", "hop"), ("sat", "sit"), ("carries", "carry"), ("knelt", "kneel"),
-     ("punches", "punch"), ("dancing", "dance")],
-)  # fmt: skip
+    [
+        ("waves", "wave"),
+        ("hopping", "hop"),
+        ("sat", "sit"),
+        ("carries", "carry"),
+        ("knelt", "kneel"),
+        ("punches", "punch"),
+        ("dancing", "dance"),
+    ],
+)
 def test_lemma(word, lemma):
     assert lemma in lemmas(word)
 
@@ -177,7 +184,9 @@ def test_primitive_gives_steps_with_known_angles(sense):
     assert steps
     for step in steps:
         assert step.dt > 0
-        Keyframe(id="k", t=0, dofs=step.dofs, contacts=step.contacts, root=step.root, gait=step.gait)
+        Keyframe(
+            id="k", t=0, dofs=step.dofs, contacts=step.contacts, root=step.root, gait=step.gait
+        )
 
 
 # ---- what the motion does

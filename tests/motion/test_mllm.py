@@ -172,7 +172,9 @@ def test_reuse_goes_on_where_it_stopped(tmp_path):
     assert again.complete(HELLO).text == "first"
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("{}", "line 1"), ("hi", "line 1")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("", "is empty"), ("{}", "line 1"), ("hi", "line 1")]
+)
 def test_broken_recording_is_refused(tmp_path, content, message):
     path = tmp_path / "talk.jsonl"
     path.write_text(content)
@@ -247,7 +249,9 @@ def test_openai_compatible_server():
     body = server.seen[0]
     assert body["response_format"]["json_schema"]["schema"]["properties"]["n"]["maximum"] == 9
     assert body["seed"] == 3
-    assert body["messages"][-1]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert body["messages"][-1]["content"][1]["image_url"]["url"].startswith(
+        "data:image/png;base64,"
+    )
 
 
 def test_openai_server_that_takes_less_is_asked_for_less():
@@ -293,7 +297,7 @@ def test_openai_errors_are_one_line(status, reply, error, message):
 def test_unreachable_endpoint_is_one_line():
     pytest.importorskip("openai")
     provider = connect("openai:tiny@http://127.0.0.1:9/v1", retries=0)
-    with pytest.raises(Unreachable, match="cannot reach http://127.0.0.1:9/v1"):
+    with pytest.raises(Unreachable, match=r"cannot reach http://127\.0\.0\.1:9/v1"):
         provider.complete(HELLO)
 
 
@@ -333,13 +337,18 @@ def test_anthropic_calls_the_answer_tool(monkeypatch):
 def test_anthropic_errors(monkeypatch):
     pytest.importorskip("anthropic")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    with Server(lambda n, body: (200, messages_reply([], "refusal"))) as server:
-        with pytest.raises(Refused, match="declined"):
-            connect("anthropic:tiny", base_url=server.url).complete(HELLO)
+    refusal = messages_reply([], "refusal")
+    with (
+        Server(lambda n, body: (200, refusal)) as server,
+        pytest.raises(Refused, match="declined"),
+    ):
+        connect("anthropic:tiny", base_url=server.url).complete(HELLO)
     error = {"type": "error", "error": {"type": "authentication_error", "message": "no"}}
-    with Server(lambda n, body: (401, error)) as server:
-        with pytest.raises(Unreachable, match="does not accept the key"):
-            connect("anthropic:tiny", base_url=server.url, retries=0).complete(HELLO)
+    with (
+        Server(lambda n, body: (401, error)) as server,
+        pytest.raises(Unreachable, match="does not accept the key"),
+    ):
+        connect("anthropic:tiny", base_url=server.url, retries=0).complete(HELLO)
 
 
 # ---- a model on this machine

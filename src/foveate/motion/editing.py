@@ -1,6 +1,7 @@
 """Editing: an existing plan changed by a sentence.
 
-The one thing to know: without a provider a small grammar is tried, in this order: faster and slower,
+The one thing to know: without a provider a small grammar is tried, in this order: faster and
+slower,
 bigger and smaller ("higher", "deeper"), the other side, once more or n times, longer pauses, a
 style, remove, and at last adding an action before, after or instead. What it cannot do it says;
 nothing is changed silently.
@@ -46,7 +47,9 @@ def edit(
         TypeError: It is neither a plan nor a clip.
     """
     if not text or not text.strip():
-        raise ValueError('text is empty; expected a change such as "slower" or "with the left hand"')
+        raise ValueError(
+            'text is empty; expected a change such as "slower" or "with the left hand"'
+        )
     plan = _plan_of(clip_or_plan)
     if provider is not None and provider != "offline":
         return _by_model(plan, text, provider, seed)
@@ -94,9 +97,13 @@ def _done(plan: KeyframePlan, note: str) -> KeyframePlan:
 def _tempo(plan: KeyframePlan, words: str) -> KeyframePlan | None:
     factor = None
     match = re.search(r" (\d+(?:\.\d+)?) ?(%|percent|times|x) (faster|slower|quicker)", words)
-    slower = re.search(r" (slower|slow it down|slow down|more slowly|slowly|calmer|less hast\w*) ", words)
+    slower = re.search(
+        r" (slower|slow it down|slow down|more slowly|slowly|calmer|less hast\w*) ", words
+    )
     faster = re.search(r" (faster|quicker|speed it up|speed up|more quickly|quickly|hurry) ", words)
-    double = re.search(r" (twice|double|half) as (fast|quick|slow)| (double|half) (the )?speed ", words)
+    double = re.search(
+        r" (twice|double|half) as (fast|quick|slow)| (double|half) (the )?speed ", words
+    )
     if double:
         factor = 0.5 if "half" in double[0] or double[2] == "slow" else 2.0
     elif match:
@@ -148,8 +155,12 @@ def _only_manner(words: str) -> bool:
 
 
 def _amplitude(plan: KeyframePlan, words: str) -> KeyframePlan | None:
-    more = re.search(r" (higher|bigger|larger|deeper|wider|further|farther|more|lower down|stronger) ", words)
-    less = re.search(r" (lower|smaller|less|shallower|narrower|weaker|not so (high|deep|wide|far|much)) ", words)
+    more = re.search(
+        r" (higher|bigger|larger|deeper|wider|further|farther|more|lower down|stronger) ", words
+    )
+    less = re.search(
+        r" (lower|smaller|less|shallower|narrower|weaker|not so (high|deep|wide|far|much)) ", words
+    )
     if not (more or less):
         return None
     factor = 1.25 if more else 0.75
@@ -165,13 +176,25 @@ def _amplitude(plan: KeyframePlan, words: str) -> KeyframePlan | None:
 
 
 _PART_JOINTS = {
-    "arm": ("shoulder", "elbow", "collar"), "hand": ("shoulder", "elbow", "wrist"),
-    "elbow": ("elbow",), "leg": ("hip", "knee", "ankle"), "knee": ("hip", "knee", "ankle"),
-    "foot": ("hip", "knee", "ankle"), "feet": ("hip", "knee", "ankle"), "head": ("head_look",),
-    "torso": ("torso",), "body": ("torso", "hip", "knee", "ankle"), "back": ("torso",),
-    "upper-body": ("torso",), "jump": (), "squat": ("hip", "knee", "ankle"), "bow": ("hip", "torso"),
-    "kick": ("hip",), "step": (), "steps": (),
-}  # fmt: skip
+    "arm": ("shoulder", "elbow", "collar"),
+    "hand": ("shoulder", "elbow", "wrist"),
+    "elbow": ("elbow",),
+    "leg": ("hip", "knee", "ankle"),
+    "knee": ("hip", "knee", "ankle"),
+    "foot": ("hip", "knee", "ankle"),
+    "feet": ("hip", "knee", "ankle"),
+    "head": ("head_look",),
+    "torso": ("torso",),
+    "body": ("torso", "hip", "knee", "ankle"),
+    "back": ("torso",),
+    "upper-body": ("torso",),
+    "jump": (),
+    "squat": ("hip", "knee", "ankle"),
+    "bow": ("hip", "torso"),
+    "kick": ("hip",),
+    "step": (),
+    "steps": (),
+}
 
 
 def _joints(words: str) -> tuple[tuple[str, ...], str]:
@@ -219,8 +242,16 @@ def _scale(plan: KeyframePlan, joints: tuple[str, ...], factor: float) -> bool:
 
 
 def _other_side(plan: KeyframePlan, words: str) -> KeyframePlan | None:
-    mirror = re.search(r" (mirror|mirrored|other side|swap|opposite side|other (hand|arm|leg|foot)|opposite (hand|arm|leg|foot)) ", words)  # fmt: skip
-    named = re.search(r" (with|use|using) (the |his |her |their |your )?(left|right) ?(hand|arm|leg|foot|one|side)? ", words)  # fmt: skip
+    mirror = re.search(
+        r" (mirror|mirrored|other side|swap|opposite side|other (hand|arm|leg|foot)|opposite"
+        r" (hand|arm|leg|foot)) ",
+        words,
+    )
+    named = re.search(
+        r" (with|use|using) (the |his |her |their |your )?(left|right)"
+        r" ?(hand|arm|leg|foot|one|side)? ",
+        words,
+    )
     if not mirror and not (named and len(words.split()) <= 7):
         return None
     if named and not mirror:
@@ -256,11 +287,18 @@ def _mirrored(plan: KeyframePlan) -> KeyframePlan:
     for key in data["keys"]:
         key.pop("pose", None)
         signs = {
-            n: -v if n.partition(".")[0] in ("torso", "head_look") and n.endswith((".lat", ".rot")) else v
+            n: (
+                -v
+                if n.partition(".")[0] in ("torso", "head_look") and n.endswith((".lat", ".rot"))
+                else v
+            )
             for n, v in key.get("dofs", {}).items()
         }
         key["dofs"] = {other(n): v for n, v in signs.items()}
-        key["parts"] = {words(p.replace("_", " ")).replace(" ", "_"): words(t) for p, t in key.get("parts", {}).items()}  # fmt: skip
+        key["parts"] = {
+            words(p.replace("_", " ")).replace(" ", "_"): words(t)
+            for p, t in key.get("parts", {}).items()
+        }
         key["description"] = words(key.get("description", ""))
         for contact in key.get("contacts") or []:
             contact["part"] = other(contact["part"])
@@ -318,7 +356,9 @@ def _count(plan: KeyframePlan, words: str) -> KeyframePlan | None:
 
 
 def _pause(plan: KeyframePlan, words: str) -> KeyframePlan | None:
-    match = re.search(r" (hold|pause|wait|keep) .*?(longer|(\d+(?:\.\d+)?) (more )?(seconds?|s)) ", words)
+    match = re.search(
+        r" (hold|pause|wait|keep) .*?(longer|(\d+(?:\.\d+)?) (more )?(seconds?|s)) ", words
+    )
     if not match:
         return None
     more = float(match[3]) if match[3] else 1.0
@@ -360,7 +400,9 @@ def _remove(plan: KeyframePlan, words: str) -> KeyframePlan | None:
     if plan.source == "offline" and kept_text and len(kept_text) < len(clauses):
         from .lang import design_offline
 
-        made = design_offline(", then ".join(kept_text), plan.scene, style=plan.style, seed=plan.seed)
+        made = design_offline(
+            ", then ".join(kept_text), plan.scene, style=plan.style, seed=plan.seed
+        )
         made.body = plan.body
         return _done(made, f"left out {match[3]!r}")
     gone = [k for k in plan.keys[1:] if speaks(k.description)]
@@ -391,9 +433,17 @@ def _by_adding(plan: KeyframePlan, text: str) -> KeyframePlan:
     from .lang import NotUnderstood, design_offline
 
     plain = text.strip().lower()
-    first = bool(re.match(r"(first|before that|start by|begin by|begin with)\b|.*at the (beginning|start)$", plain))
-    body = re.sub(r"^(first|before that|start by|begin by|begin with|and|then|add|also|after that|"
-                  r"finally|afterwards|at the end|let (him|her|them))[ ,:]*", "", plain)  # fmt: skip
+    first = bool(
+        re.match(
+            r"(first|before that|start by|begin by|begin with)\b|.*at the (beginning|start)$", plain
+        )
+    )
+    body = re.sub(
+        r"^(first|before that|start by|begin by|begin with|and|then|add|also|after that|"
+        r"finally|afterwards|at the end|let (him|her|them))[ ,:]*",
+        "",
+        plain,
+    )
     body = re.sub(r"^(and|then)[ ,]*", "", body)
     body = re.sub(r"[ ,]*(at|to|in) the (end|beginning|start)$", "", body)
     joined = f"{body}, then {plan.text}" if first else f"{plan.text}, then {body}"
@@ -405,8 +455,9 @@ def _by_adding(plan: KeyframePlan, text: str) -> KeyframePlan:
             made = _appended(plan, design_offline(body, plan.scene), first)
     except NotUnderstood as error:
         raise ValueError(
-            f"cannot make the change {text.strip()!r}: {error}; changes are faster, slower, higher, "
-            "smaller, with the other hand, three times, hold longer, a style, remove …, first …, then …"
+            f"cannot make the change {text.strip()!r}: {error}; changes are faster, slower, higher,"
+            " smaller, with the other hand, three times, hold longer, a style, remove …, first …,"
+            " then …"
         ) from None
     made.body = plan.body
     return _done(made, f"{'first' if first else 'then'} {body}")
@@ -418,10 +469,17 @@ def _appended(plan: KeyframePlan, more: KeyframePlan, first: bool) -> KeyframePl
     keys = [k.model_copy(deep=True) for k in a.keys]
     for key in b.keys[1:]:
         keys.append(key.model_copy(deep=True, update={"id": f"{key.id}b", "t": key.t + shift}))
-    bridge = Keyframe(id="bridge", t=round(a.duration + 0.28, 4), base="neutral", description="stands")
+    bridge = Keyframe(
+        id="bridge", t=round(a.duration + 0.28, 4), base="neutral", description="stands"
+    )
     keys.insert(len(a.keys), bridge)
     text = f"{a.text}, then {b.text}"
-    update: dict[str, Any] = {"keys": keys, "text": text, "loop": None, "scene": plan.scene or more.scene}
+    update: dict[str, Any] = {
+        "keys": keys,
+        "text": text,
+        "loop": None,
+        "scene": plan.scene or more.scene,
+    }
     return plan.model_copy(update=update)
 
 
@@ -443,10 +501,14 @@ def _by_model(plan: KeyframePlan, text: str, provider: Any, seed: int) -> Keyfra
         before = key.t + key.hold
     import json
 
-    messages = prompts.outline(plan.text, plan.scene, plan.body, plan.style.name if plan.style else "")
+    messages = prompts.outline(
+        plan.text, plan.scene, plan.body, plan.style.name if plan.style else ""
+    )
     messages.append(Message.of("assistant", json.dumps({"reasoning": "", "keys": rows})))
     messages.append(Message.of("user", prompts.CHANGE.format(change=text.strip())))
     answer = ask(metered, messages, PlanOutline, clean=naming.clean_answer, seed=seed)
-    made = outlined(f"{plan.text}; {text.strip()}", plan.scene, plan.body, seed, metered.name, answer)
+    made = outlined(
+        f"{plan.text}; {text.strip()}", plan.scene, plan.body, seed, metered.name, answer
+    )
     made.style = plan.style
     return _done(made, text.strip())

@@ -1,4 +1,5 @@
-"""The animator: gives every key its pose, in a loop with pictures, in one go, or by the solver alone.
+"""The animator: gives every key its pose, in a loop with pictures, in one go, or by the solver
+alone.
 
 The one thing to know: the solver always has the last word, so that planted feet stay planted and
 the weight is where it can be; a model only says what it wants. A spent budget or a broken answer
@@ -23,8 +24,19 @@ from .critic import critique, shown
 if TYPE_CHECKING:
     from ..mllm import Budget, Provider
 
-ORDER = ("pelvis", "left_leg", "right_leg", "left_foot", "right_foot", "torso", "left_arm", "right_arm",
-         "head", "left_hand", "right_hand")  # fmt: skip
+ORDER = (
+    "pelvis",
+    "left_leg",
+    "right_leg",
+    "left_foot",
+    "right_foot",
+    "torso",
+    "left_arm",
+    "right_arm",
+    "head",
+    "left_hand",
+    "right_hand",
+)
 """From the middle outwards, so that later parts do not undo earlier ones."""
 MAX_ADJUST = 5  # of one part; the paper's number
 MAX_COMMANDS = 12  # of one key
@@ -46,7 +58,8 @@ def animate(
     Args:
         plan: From `design`, or by hand.
         provider: A model, or None for the solver alone.
-        feedback: "loop" (the paper's: command, picture, command …), "direct" (angles for all keys in
+        feedback: "loop" (the paper's: command, picture, command …), "direct" (angles for all keys
+        in
             one answer, one look by the critic) or "none" (no model).
         critic: Whether the model also judges the result; what it finds is mended once.
         budget: Limits.
@@ -269,9 +282,16 @@ def _one_part(
     for turn in range(MAX_ADJUST):
         seen = picture(desk.pose(), plan, provider, before.pose, desk.view)
         request = prompts.animate_part(
-            part, sentence, desk.key.description, before.description, desk.pose(), COMMANDS, results,
-            min(MAX_ADJUST - turn, left - used), seen,
-        )  # fmt: skip
+            part,
+            sentence,
+            desk.key.description,
+            before.description,
+            desk.pose(),
+            COMMANDS,
+            results,
+            min(MAX_ADJUST - turn, left - used),
+            seen,
+        )
         try:
             answer = ask(provider, request, AnimatorTurn, clean=_clean_turn, seed=seed)
         except BadAnswer as error:
@@ -346,7 +366,10 @@ def _second_look(plan: KeyframePlan, index: int, provider: Any, seed: int) -> No
     for problem in verdict.problems:
         part = naming.part(problem.part)
         if part in ORDER:
-            said = f"{key.parts.get(part, key.description)} — a critic says: {problem.issue} {problem.suggestion}"  # fmt: skip
+            said = (
+                f"{key.parts.get(part, key.description)} — a critic says: {problem.issue}"
+                f" {problem.suggestion}"
+            )
             wanted[part] = said[:400]
     if wanted:
         _one_key(plan, index, provider, seed, wanted)

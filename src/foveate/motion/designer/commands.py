@@ -28,10 +28,12 @@ Commands (name: arguments)
 - move_effector: effector, target, offset? — a hand, foot, elbow, knee or the head goes there
 - pelvis: forward?, left?, up?, turn_deg?, pitch_deg?, roll_deg?, support? (feet or none)
 - roll: joint, deg — turns a limb about its own long axis
-- look: azimuth?, elevation?, focus?, zoom? — only changes the next picture (azimuth 180 is the front)
+- look: azimuth?, elevation?, focus?, zoom? — only changes the next picture (azimuth 180 is the
+  front)
 - set_dof: dofs {joint.dof: degrees} — absolute
 - add_dof: dofs {joint.dof: degrees} — relative
-- aim: segment, direction — segment L_upper_arm, L_forearm, L_thigh, L_shank, L_foot, R_…, trunk, head
+- aim: segment, direction — segment L_upper_arm, L_forearm, L_thigh, L_shank, L_foot, R_…, trunk,
+  head
 - face: hand (L or R), direction — where the palm looks
 - reach: effector, landmark, offset?
 - bend: part, amount (slight, half, deep, full)
@@ -44,13 +46,22 @@ Commands (name: arguments)
 - gaze: target
 - undo
 - done_all: the whole key is right
-Targets are landmarks, objects or [forward, left, up] in metres from the point on the floor under the
+Targets are landmarks, objects or [forward, left, up] in metres from the point on the floor under
+the
 pelvis. Directions: up, down, forward, backward, left, right, inward, outward, or two with a hyphen.
 Offsets are [forward, left, up] in metres."""
 
 AMOUNTS = {"slight": 0.2, "half": 0.5, "deep": 0.75, "full": 0.95}
-BENDS = {"arm": "elbow.flex", "elbow": "elbow.flex", "hand": "wrist.flex", "wrist": "wrist.flex",
-         "leg": "knee.flex", "knee": "knee.flex", "hip": "hip.flex", "foot": "ankle.dorsi"}  # fmt: skip
+BENDS = {
+    "arm": "elbow.flex",
+    "elbow": "elbow.flex",
+    "hand": "wrist.flex",
+    "wrist": "wrist.flex",
+    "leg": "knee.flex",
+    "knee": "knee.flex",
+    "hip": "hip.flex",
+    "foot": "ankle.dorsi",
+}
 CHANGES_NOTHING = {"look", "undo", "done", "done_all"}
 
 
@@ -426,11 +437,18 @@ def _add(desk: Desk, goal: PoseGoal) -> None:
 
 def _drop_goals(desk: Desk, told: dict[str, float]) -> None:
     """Angles that are set by hand win over goals of the same limb."""
-    sides = {n[0] for n in told if n[:2] in ("L_", "R_")} | ({"L", "R"} if any(n[:2] == "B_" for n in told) else set())  # fmt: skip
+    sides = {n[0] for n in told if n[:2] in ("L_", "R_")} | (
+        {"L", "R"} if any(n[:2] == "B_" for n in told) else set()
+    )
     desk.key.goals = [
-        g for g in desk.key.goals
-        if not any((getattr(g, n) or "").startswith(s) for s in sides for n in ("effector", "segment", "hand"))
-    ]  # fmt: skip
+        g
+        for g in desk.key.goals
+        if not any(
+            (getattr(g, n) or "").startswith(s)
+            for s in sides
+            for n in ("effector", "segment", "hand")
+        )
+    ]
 
 
 def _contacts(desk: Desk) -> list[Contact]:
@@ -461,7 +479,10 @@ def _site(desk: Desk, name: Any) -> str:
     from ..body import BODY
 
     if found not in BODY.sites and found.partition(".")[0] not in (*objects, "floor", "ahead"):
-        raise ValueError(f"unknown target {name!r}; name a landmark or one of {', '.join(objects) or 'no objects'}")  # fmt: skip
+        raise ValueError(
+            f"unknown target {name!r}; name a landmark or one of"
+            f" {', '.join(objects) or 'no objects'}"
+        )
     return found
 
 

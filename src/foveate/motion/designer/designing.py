@@ -1,7 +1,8 @@
 """The designer: key poses in words, contacts and times.
 
 The one thing to know: "outline" asks once for the whole plan, "sequential" (the paper's way) asks
-key by key and shows the model each realised pose. Whatever a model says is checked and mended; if it
+key by key and shows the model each realised pose. Whatever a model says is checked and mended; if
+it
 stays unusable, the offline designer takes over and the plan's `source` and `notes` say so.
 """
 
@@ -41,7 +42,8 @@ def design(
 
     Args:
         text: What should be done.
-        scene: Where; a scene, a name or a path. None is an empty floor (the offline designer puts up
+        scene: Where; a scene, a name or a path. None is an empty floor (the offline designer puts
+        up
             what the text needs).
         provider: A model, as a provider or as `connect` takes it; None is the offline designer.
         mode: "outline" or "sequential".
@@ -88,8 +90,10 @@ def design(
         try:
             plan = _offline(text, scene, style, body, seed, best_effort)
         except NotUnderstood as unread:
-            raise BadAnswer(f"{error}; the offline designer does not understand it either: {unread}",
-                            error.problems) from None  # fmt: skip
+            raise BadAnswer(
+                f"{error}; the offline designer does not understand it either: {unread}",
+                error.problems,
+            ) from None
         plan.source = "offline"
         plan.notes.append(f"{error}; the offline designer made this plan")
         return plan
@@ -217,7 +221,8 @@ def outlined(
 def keyframe(
     designed: DesignedKey, name: str, t: float, objects: set[str], notes: list[str]
 ) -> Keyframe:
-    """A designed key as a key of a plan; contacts with things that are not there become the floor."""
+    """A designed key as a key of a plan; contacts with things that are not there become the
+    floor."""
     contacts = None
     if designed.contacts is not None:
         contacts = []
@@ -239,11 +244,18 @@ def keyframe(
     ease = "smooth" if designed.ease == "ballistic" and not root.get("height") else designed.ease
     return Keyframe.model_validate(
         {
-            "id": name, "t": round(t, 3), "hold": designed.hold, "ease": ease,
-            "description": designed.description, "parts": designed.parts, "dofs": designed.dofs,
-            "contacts": contacts, "support": support, "root": root,
+            "id": name,
+            "t": round(t, 3),
+            "hold": designed.hold,
+            "ease": ease,
+            "description": designed.description,
+            "parts": designed.parts,
+            "dofs": designed.dofs,
+            "contacts": contacts,
+            "support": support,
+            "root": root,
         }
-    )  # fmt: skip
+    )
 
 
 def _mended(plan: KeyframePlan) -> KeyframePlan:
@@ -269,7 +281,9 @@ def uncovered(text: str, plan: KeyframePlan) -> list[str]:
         reading = understand(text)
     except (NotUnderstood, ValueError):
         return []
-    said = " ".join([k.description + " " + " ".join(f"{p} {s}" for p, s in k.parts.items()) for k in plan.keys]).lower()  # fmt: skip
+    said = " ".join(
+        [k.description + " " + " ".join(f"{p} {s}" for p, s in k.parts.items()) for k in plan.keys]
+    ).lower()
     moved = {name[:2] for key in plan.keys for name in key.dofs}
     missing = []
     for frame in reading.frames:
@@ -279,7 +293,11 @@ def uncovered(text: str, plan: KeyframePlan) -> list[str]:
                 missing.append(f"the {word} {limb.part}")
     cycles = plan.loop.count if plan.loop else 1
     for frame in reading.frames:
-        if (frame.times or 1) > 1 and cycles < (frame.times or 1) and len(plan.keys) < 2 * (frame.times or 1):  # fmt: skip
+        if (
+            (frame.times or 1) > 1
+            and cycles < (frame.times or 1)
+            and len(plan.keys) < 2 * (frame.times or 1)
+        ):
             missing.append(f"{frame.verb} {frame.times} times")
     return list(dict.fromkeys(missing))
 

@@ -54,7 +54,14 @@ def dof(name: str) -> tuple[str, float]:
         return text, 1.0
     text = re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower().replace("-", "_").replace(" ", "_")
     side = ""
-    for word, letter in (("left", "L"), ("right", "R"), ("both", "B"), ("l", "L"), ("r", "R"), ("b", "B")):  # fmt: skip
+    for word, letter in (
+        ("left", "L"),
+        ("right", "R"),
+        ("both", "B"),
+        ("l", "L"),
+        ("r", "R"),
+        ("b", "B"),
+    ):
         found = re.match(rf"^{word}_", text) or re.search(rf"_{word}$", text)
         if found:
             side = letter
@@ -85,7 +92,9 @@ def dof(name: str) -> tuple[str, float]:
     if joint in ("torso", "head_look"):
         return _nearest(f"{joint}.{what}", sorted(_VIRTUAL)), sign
     full = f"{side or 'B'}_{joint}.{what}"
-    plain = _nearest(full[2:], [n for n in ALL_DOFS if n.partition(".")[0] not in ("torso", "head_look")])  # fmt: skip
+    plain = _nearest(
+        full[2:], [n for n in ALL_DOFS if n.partition(".")[0] not in ("torso", "head_look")]
+    )
     return (full[:2] + plain if "." in plain else name), sign
 
 
@@ -114,7 +123,11 @@ def dofs(values: Any) -> tuple[dict[str, float], list[str]]:
             notes.append(f"unknown angle {name!r}; left out")
             continue
         found[ours] = sign * float(value)
-    if len(found) >= 3 and all(abs(v) <= 6.3 for v in found.values()) and any(v % 1 for v in found.values()):  # fmt: skip
+    if (
+        len(found) >= 3
+        and all(abs(v) <= 6.3 for v in found.values())
+        and any(v % 1 for v in found.values())
+    ):
         notes.append("angles looked like radians and were converted to degrees")
         found = {n: round(v * 57.29578, 1) for n, v in found.items()}
     return found, notes
@@ -133,11 +146,26 @@ def part(name: str) -> str:
     text = name.strip().lower().replace("-", "_").replace(" ", "_")
     text = re.sub(r"^l_", "left_", re.sub(r"^r_", "right_", text))
     text = {
-        "upper_body": "torso", "trunk": "torso", "chest": "torso", "spine": "torso", "hips": "pelvis",
-        "hip": "pelvis", "lower_body": "pelvis", "neck": "head", "face": "head",
-    }.get(text, text)  # fmt: skip
-    for word, ours in (("elbow", "arm"), ("shoulder", "arm"), ("forearm", "arm"), ("wrist", "hand"),
-                       ("knee", "leg"), ("thigh", "leg"), ("ankle", "foot"), ("toes", "foot")):  # fmt: skip
+        "upper_body": "torso",
+        "trunk": "torso",
+        "chest": "torso",
+        "spine": "torso",
+        "hips": "pelvis",
+        "hip": "pelvis",
+        "lower_body": "pelvis",
+        "neck": "head",
+        "face": "head",
+    }.get(text, text)
+    for word, ours in (
+        ("elbow", "arm"),
+        ("shoulder", "arm"),
+        ("forearm", "arm"),
+        ("wrist", "hand"),
+        ("knee", "leg"),
+        ("thigh", "leg"),
+        ("ankle", "foot"),
+        ("toes", "foot"),
+    ):
         text = re.sub(rf"^(left|right)_{word}$", rf"\1_{ours}", text)
     return _nearest(text, PARTS)
 
@@ -162,8 +190,16 @@ def effector(name: str) -> str:
     """Our name of an effector: L_hand, R_foot, head …"""
     text = name.strip().lower().replace(" ", "_")
     text = re.sub(r"^(left|l)_", "L_", re.sub(r"^(right|r)_", "R_", text))
-    text = {"L_arm": "L_hand", "R_arm": "R_hand", "L_leg": "L_foot", "R_leg": "R_foot",
-            "L_wrist": "L_hand", "R_wrist": "R_hand", "L_ankle": "L_foot", "R_ankle": "R_foot"}.get(text, text)  # fmt: skip
+    text = {
+        "L_arm": "L_hand",
+        "R_arm": "R_hand",
+        "L_leg": "L_foot",
+        "R_leg": "R_foot",
+        "L_wrist": "L_hand",
+        "R_wrist": "R_hand",
+        "L_ankle": "L_foot",
+        "R_ankle": "R_foot",
+    }.get(text, text)
     return _nearest(text, EFFECTORS)
 
 
@@ -183,8 +219,14 @@ def site(name: str, objects: list[str] | None = None) -> str:
 def ease(name: Any) -> str:
     """Our name of an ease; unknown ones are smooth."""
     text = str(name).strip().lower()
-    text = {"ease_in": "accelerate", "ease_out": "decelerate", "ease_in_out": "smooth",
-            "ease-in": "accelerate", "ease-out": "decelerate", "fast": "snap"}.get(text, text)  # fmt: skip
+    text = {
+        "ease_in": "accelerate",
+        "ease_out": "decelerate",
+        "ease_in_out": "smooth",
+        "ease-in": "accelerate",
+        "ease-out": "decelerate",
+        "fast": "snap",
+    }.get(text, text)
     return text if text in EASES else "smooth"
 
 

@@ -24,7 +24,8 @@ CONVENTIONS = f"""\
 Conventions
 - The figure is a generic adult. Left and right are the FIGURE's own. Its left limbs are blue, its
   right limbs orange in pictures.
-- Directions are the figure's: forward, backward, left, right, up, down. Lengths in metres, angles in
+- Directions are the figure's: forward, backward, left, right, up, down. Lengths in metres, angles
+  in
   degrees, times in seconds.
 - Body parts: {", ".join(PARTS)}.
 - Angles, where you give any, are named joint.dof with L_ or R_ (or B_ for both) in front, and are
@@ -49,7 +50,8 @@ def limits() -> str:
 
 
 DESIGNER = """\
-You are the lead animator. You plan KEY POSES, never frames; the frames between are filled in and then
+You are the lead animator. You plan KEY POSES, never frames; the frames between are filled in and
+then
 tracked by a physics engine, so every key must be possible to stand in or to pass through.
 
 How good keys are made
@@ -57,7 +59,8 @@ How good keys are made
 - Before a fast action a wind-up, after it a follow-through.
 - Before a foot leaves the floor, a key in which the weight is on the other foot.
 - Uneven times (0.35, 0.6, 1.15), as real motion has, not multiples of 0.5.
-- Name every part that moves, in its own sentence with a direction and an amount ("upper arm level to
+- Name every part that moves, in its own sentence with a direction and an amount ("upper arm level
+  to
   the side, forearm up"). Parts you do not name stay as they are.
 - Say what is planted whenever that changes.
 - For a periodic action plan one cycle whose last pose equals its first, and say so in `cycle`.
@@ -66,63 +69,166 @@ How good keys are made
 EXAMPLES: dict[str, tuple[str, dict]] = {
     "arms": (
         "waves with the right hand",
-        {"reasoning": "Lift the arm, swing the forearm twice, lower it. The body stays still.",
-         "keys": [
-             {"dt": 0.65, "description": "The right hand is up beside the head.",
-              "parts": {"right_arm": "upper arm level to the side, forearm straight up"},
-              "dofs": {"R_shoulder.elevation": 92, "R_shoulder.plane": 20, "R_shoulder.axial": -68,
-                       "R_elbow.flex": 82}},
-             {"dt": 0.28, "description": "The hand has swung outwards.",
-              "parts": {"right_arm": "forearm tilted outwards"}, "dofs": {"R_elbow.flex": 58}},
-             {"dt": 0.28, "description": "The hand has swung inwards.",
-              "parts": {"right_arm": "forearm tilted inwards"}, "dofs": {"R_elbow.flex": 106}},
-             {"dt": 0.7, "description": "Stands relaxed again.",
-              "parts": {"right_arm": "hangs beside the body"},
-              "dofs": {"R_shoulder.elevation": 8, "R_shoulder.plane": 0, "R_shoulder.axial": 0,
-                       "R_elbow.flex": 10}}],
-         "cycle": {"first": 0, "last": 2, "count": 2}},
+        {
+            "reasoning": "Lift the arm, swing the forearm twice, lower it. The body stays still.",
+            "keys": [
+                {
+                    "dt": 0.65,
+                    "description": "The right hand is up beside the head.",
+                    "parts": {"right_arm": "upper arm level to the side, forearm straight up"},
+                    "dofs": {
+                        "R_shoulder.elevation": 92,
+                        "R_shoulder.plane": 20,
+                        "R_shoulder.axial": -68,
+                        "R_elbow.flex": 82,
+                    },
+                },
+                {
+                    "dt": 0.28,
+                    "description": "The hand has swung outwards.",
+                    "parts": {"right_arm": "forearm tilted outwards"},
+                    "dofs": {"R_elbow.flex": 58},
+                },
+                {
+                    "dt": 0.28,
+                    "description": "The hand has swung inwards.",
+                    "parts": {"right_arm": "forearm tilted inwards"},
+                    "dofs": {"R_elbow.flex": 106},
+                },
+                {
+                    "dt": 0.7,
+                    "description": "Stands relaxed again.",
+                    "parts": {"right_arm": "hangs beside the body"},
+                    "dofs": {
+                        "R_shoulder.elevation": 8,
+                        "R_shoulder.plane": 0,
+                        "R_shoulder.axial": 0,
+                        "R_elbow.flex": 10,
+                    },
+                },
+            ],
+            "cycle": {"first": 0, "last": 2, "count": 2},
+        },
     ),
     "legs": (
         "kicks with the right leg",
-        {"reasoning": "Weight to the left, knee up, foot out, back, down.",
-         "keys": [
-             {"dt": 0.55, "description": "The weight is over the left foot.", "weight": "left",
-              "parts": {"pelvis": "shifted over the left foot"}},
-             {"dt": 0.4, "description": "The right knee is raised, foot back.", "weight": "left",
-              "contacts": [{"part": "left_foot", "on": "floor"}],
-              "parts": {"right_leg": "thigh level, knee bent"},
-              "dofs": {"R_hip.flex": 62, "R_knee.flex": 85}},
-             {"dt": 0.22, "description": "The right foot is out in front.", "weight": "left",
-              "ease": "decelerate", "parts": {"right_leg": "straight, level"},
-              "dofs": {"R_hip.flex": 78, "R_knee.flex": 8}},
-             {"dt": 0.75, "description": "Stands on both feet.",
-              "contacts": [{"part": "left_foot", "on": "floor"}, {"part": "right_foot", "on": "floor"}],
-              "parts": {"right_leg": "beside the left one"},
-              "dofs": {"R_hip.flex": 9, "R_knee.flex": 14}}]},
+        {
+            "reasoning": "Weight to the left, knee up, foot out, back, down.",
+            "keys": [
+                {
+                    "dt": 0.55,
+                    "description": "The weight is over the left foot.",
+                    "weight": "left",
+                    "parts": {"pelvis": "shifted over the left foot"},
+                },
+                {
+                    "dt": 0.4,
+                    "description": "The right knee is raised, foot back.",
+                    "weight": "left",
+                    "contacts": [{"part": "left_foot", "on": "floor"}],
+                    "parts": {"right_leg": "thigh level, knee bent"},
+                    "dofs": {"R_hip.flex": 62, "R_knee.flex": 85},
+                },
+                {
+                    "dt": 0.22,
+                    "description": "The right foot is out in front.",
+                    "weight": "left",
+                    "ease": "decelerate",
+                    "parts": {"right_leg": "straight, level"},
+                    "dofs": {"R_hip.flex": 78, "R_knee.flex": 8},
+                },
+                {
+                    "dt": 0.75,
+                    "description": "Stands on both feet.",
+                    "contacts": [
+                        {"part": "left_foot", "on": "floor"},
+                        {"part": "right_foot", "on": "floor"},
+                    ],
+                    "parts": {"right_leg": "beside the left one"},
+                    "dofs": {"R_hip.flex": 9, "R_knee.flex": 14},
+                },
+            ],
+        },
     ),
     "body": (
         "sits down on the chair",
-        {"reasoning": "Hips go back over bent knees while the trunk leans forward, then upright.",
-         "keys": [
-             {"dt": 1.35, "description": "Leans forward, the seat of the body meets the chair.",
-              "contacts": [{"part": "left_foot", "on": "floor"}, {"part": "right_foot", "on": "floor"},
-                           {"part": "pelvis", "on": "chair"}],
-              "parts": {"torso": "leans forward", "left_leg": "knee at a right angle",
-                        "right_leg": "knee at a right angle"},
-              "dofs": {"B_hip.flex": 112, "B_knee.flex": 98, "B_ankle.dorsi": 14, "torso.flex": 46}},
-             {"dt": 0.95, "hold": 0.8, "description": "Sits upright.",
-              "parts": {"torso": "upright"},
-              "dofs": {"B_hip.flex": 92, "B_knee.flex": 90, "B_ankle.dorsi": 2, "torso.flex": 0}}]},
+        {
+            "reasoning": (
+                "Hips go back over bent knees while the trunk leans forward, then upright."
+            ),
+            "keys": [
+                {
+                    "dt": 1.35,
+                    "description": "Leans forward, the seat of the body meets the chair.",
+                    "contacts": [
+                        {"part": "left_foot", "on": "floor"},
+                        {"part": "right_foot", "on": "floor"},
+                        {"part": "pelvis", "on": "chair"},
+                    ],
+                    "parts": {
+                        "torso": "leans forward",
+                        "left_leg": "knee at a right angle",
+                        "right_leg": "knee at a right angle",
+                    },
+                    "dofs": {
+                        "B_hip.flex": 112,
+                        "B_knee.flex": 98,
+                        "B_ankle.dorsi": 14,
+                        "torso.flex": 46,
+                    },
+                },
+                {
+                    "dt": 0.95,
+                    "hold": 0.8,
+                    "description": "Sits upright.",
+                    "parts": {"torso": "upright"},
+                    "dofs": {
+                        "B_hip.flex": 92,
+                        "B_knee.flex": 90,
+                        "B_ankle.dorsi": 2,
+                        "torso.flex": 0,
+                    },
+                },
+            ],
+        },
     ),
-}  # fmt: skip
+}
 """Category → instruction and a worked answer."""
 
 _CATEGORY = {
-    "legs": ("kick", "step", "walk", "run", "jump", "hop", "knee", "leg", "foot", "stomp", "dance",
-             "turn", "climb", "skip", "march"),
-    "body": ("sit", "squat", "bow", "kneel", "lie", "bend", "crouch", "pick", "stand", "fall", "lean",
-             "stretch", "lunge"),
-}  # fmt: skip
+    "legs": (
+        "kick",
+        "step",
+        "walk",
+        "run",
+        "jump",
+        "hop",
+        "knee",
+        "leg",
+        "foot",
+        "stomp",
+        "dance",
+        "turn",
+        "climb",
+        "skip",
+        "march",
+    ),
+    "body": (
+        "sit",
+        "squat",
+        "bow",
+        "kneel",
+        "lie",
+        "bend",
+        "crouch",
+        "pick",
+        "stand",
+        "fall",
+        "lean",
+        "stretch",
+        "lunge",
+    ),
+}
 
 
 def category(text: str) -> str:
@@ -154,7 +260,10 @@ def scene_text(scene: Scene | None) -> str:
         x, y, z = item.position
         size = " × ".join(f"{s:.2f}" for s in item.size)
         use = f", for: {', '.join(item.affordances)}" if item.affordances else ""
-        rows.append(f"- {item.name}: {item.shape} {size} at {x:.2f}, {y:.2f}, underside {z:.2f}, top {item.top:.2f}{use}")  # fmt: skip
+        rows.append(
+            f"- {item.name}: {item.shape} {size} at {x:.2f}, {y:.2f}, underside {z:.2f}, top"
+            f" {item.top:.2f}{use}"
+        )
     return "\n".join(rows)
 
 
@@ -176,14 +285,17 @@ def joint_table(pose: Pose) -> str:
     return "Joints (forward left up, cm): " + "; ".join(rows)
 
 
-def outline(text: str, scene: Scene | None, body: BodyShape, style: str = "", turn: int = 0) -> list[Message]:  # fmt: skip
+def outline(
+    text: str, scene: Scene | None, body: BodyShape, style: str = "", turn: int = 0
+) -> list[Message]:
     """The request for a whole plan."""
     fixed = "\n\n".join([DESIGNER, CONVENTIONS, limits(), examples(text, 2, turn)])
     asked = (
-        f"{scene_text(scene)}\nThe figure is {body.height:.2f} m tall. It starts like this: {START}\n"
+        f"{scene_text(scene)}\nThe figure is {body.height:.2f} m tall. It starts like this:"
+        f" {START}\n"
         + (f"Style: {style}\n" if style else "")
-        + f'Instruction: "{text}"\n\nFirst think in `reasoning`: which phases, which side, how often, '
-        "how long. Then give all keys (at most 16, at most 30 s in all)."
+        + f'Instruction: "{text}"\n\nFirst think in `reasoning`: which phases, which side, how'
+        " often, how long. Then give all keys (at most 16, at most 30 s in all)."
     )
     return [Message.of("system", fixed), Message.of("user", asked)]
 
@@ -224,14 +336,19 @@ CHANGE = (
 )
 
 ANIMATOR = """\
-You are the keyframe animator. You put a jointed figure into the pose that is described, part by part,
-with commands; after each you see the figure again. Stop a part with done = true as soon as it fits its
+You are the keyframe animator. You put a jointed figure into the pose that is described, part by
+part,
+with commands; after each you see the figure again. Stop a part with done = true as soon as it fits
+its
 sentence: small errors do not matter, wrong sides and wrong directions do."""
 
 CRITIC = """\
-You are the critic. You look at numbered key poses and judge whether they show what was asked. First say
-in `shown` what the sequence shows, without regard to the instruction. Then give every key a score from
-0 to 10 for how well it fits its own description, and name problems by body part. Be strict about left
+You are the critic. You look at numbered key poses and judge whether they show what was asked.
+First say
+in `shown` what the sequence shows, without regard to the instruction. Then give every key a score
+from
+0 to 10 for how well it fits its own description, and name problems by body part. Be strict about
+left
 and right, about directions, and about poses no person could stand in."""
 
 
@@ -250,17 +367,20 @@ def animate_part(
     return [Message.of("system", fixed), _with_picture(asked, picture)]
 
 
-def direct(text: str, scene: Scene | None, keys: Sequence[dict], problems: Sequence[str] = ()) -> list[Message]:  # fmt: skip
+def direct(
+    text: str, scene: Scene | None, keys: Sequence[dict], problems: Sequence[str] = ()
+) -> list[Message]:
     """The request for the angles of all keys at once."""
     fixed = "\n\n".join([ANIMATOR, CONVENTIONS, limits()])
     asked = (
         f'{scene_text(scene)}\nInstruction: "{text}"\nKeys:\n'
         + "\n".join(f"{i}. {json.dumps(k)}" for i, k in enumerate(keys))
-        + "\n\nGive angles (absolute, only those that change at the key) and, where a hand or foot must "
-        "be somewhere exactly, a reach: effector L_hand, R_hand, L_foot, R_foot, L_elbow, R_elbow, "
-        "L_knee, R_knee or head; target a landmark (mouth, chin, nose, forehead, ear_left, ear_right, "
-        "head_top, chest, stomach, lower_back, shoulder_left, shoulder_right, hip_left, hip_right, "
-        "knee_left, knee_right, L_toe_tip, R_toe_tip, floor) or an object of the scene."
+        + "\n\nGive angles (absolute, only those that change at the key) and, where a hand or foot"
+        " must be somewhere exactly, a reach: effector L_hand, R_hand, L_foot, R_foot, L_elbow,"
+        " R_elbow, L_knee, R_knee or head; target a landmark (mouth, chin, nose, forehead,"
+        " ear_left, ear_right, head_top, chest, stomach, lower_back, shoulder_left,"
+        " shoulder_right, hip_left, hip_right, knee_left, knee_right, L_toe_tip, R_toe_tip,"
+        " floor) or an object of the scene."
     )
     if problems:
         asked += "\n\nA critic looked at the result and says:\n- " + "\n- ".join(problems)

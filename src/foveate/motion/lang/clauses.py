@@ -193,9 +193,7 @@ def _is_second_action(tokens: Sequence[Token], head: int, score: float) -> bool:
         return True
     if token.form == "ing":
         return not any(LIGHT_VERBS & set(t.lemmas) for t in tokens[max(0, head - 1) : head])
-    if before[-1:] == ["to"]:
-        return True
-    return False
+    return before[-1:] == ["to"]
 
 
 def _has_action(tokens: Sequence[Token]) -> bool:
@@ -262,9 +260,7 @@ def _is_ellipsis(tokens: Sequence[Token]) -> bool:
     words = [t.text for t in tokens[:3]]
     if words[:1] in (["again"], ["repeat"], ["repeats"], ["vice"]):
         return True
-    if words[:1] == ["back"] and words[1:2] and words[1] in ("up", "down", "again", "to"):
-        return True
-    return False
+    return bool(words[:1] == ["back"] and words[1:2] and words[1] in ("up", "down", "again", "to"))
 
 
 def _is_noun_here(tokens: Sequence[Token], i: int) -> bool:

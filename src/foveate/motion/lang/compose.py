@@ -8,6 +8,7 @@ on at the same time becomes layer keys over the action that carries the body.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from ..body import DOFS
@@ -24,7 +25,8 @@ EXACT = {
     "pray", "salute", "hands_hips", "cross_arms", "gait", "turn", "sit", "lie", "kneel", "jump",
     "crawl", "stairs", "stones", "pushup", "plank", "situp", "heel_raise", "surrender", "steps",
 }  # fmt: skip
-"""Primitives that `slightly` and `deeply` do not scale; they end at a place, or scale themselves."""
+"""Primitives that `slightly` and `deeply` do not scale; they end at a place, or scale
+themselves."""
 SWING = {"walk": (0.46, 0.14), "jog": (0.36, -0.06), "run": (0.36, -0.1), "march": (0.62, 0.3),
          "tiptoe": (0.5, 0.2), "sneak": (0.65, 0.3), "limp": (0.45, 0.25), "turn": (0.42, 0.22),
          "side-step": (0.45, 0.25), "back-step": (0.45, 0.25), "shuffle": (0.35, 0.2),
@@ -119,12 +121,14 @@ def compose(
         "seed": seed,
         "keys": _keys(rows),
         "notes": notes,
-        "coverage": Coverage(
-            matched=reading.matched,
-            unmatched=reading.unmatched,
-            senses=senses,
-            confidence=reading.confidence,
-        ).model_dump(),
+        "coverage": (
+            Coverage(
+                matched=reading.matched,
+                unmatched=reading.unmatched,
+                senses=senses,
+                confidence=reading.confidence,
+            ).model_dump()
+        ),
     }
     chosen = style or named
     if chosen is not None:
@@ -144,7 +148,9 @@ def _start(score: _Score, first: Frame) -> Step:
         seat = seat_behind(score.state.where)
         score.objects.append(seat)
         score.state.scene[seat.name] = seat
-    dofs = angles("B_hip 92, B_knee 90, B_ankle 2, torso 0, B_shoulder elev 22 plane 80, B_elbow 42")
+    dofs = angles(
+        "B_hip 92, B_knee 90, B_ankle 2, torso 0, B_shoulder elev 22 plane 80, B_elbow 42"
+    )
     score.state.posture, score.state.seat = "sit", seat.name
     score.state.dofs |= dofs
     contacts = ["L_foot", "R_foot", {"part": "pelvis", "surface": seat.name}]
@@ -166,7 +172,14 @@ def _group(score: _Score, frames: list[Frame], start: int, end: int) -> int:
         for item in place(frames, i, score.state.where, score.state.scene, score.given):
             score.objects.append(item)
             score.state.scene[item.name] = item
-    carrier = next((f for f in group if f.sense and f.sense.primitive in LEG_ACTIONS and f.sense.primitive != "stand"), group[0])  # fmt: skip
+    carrier = next(
+        (
+            f
+            for f in group
+            if f.sense and f.sense.primitive in LEG_ACTIONS and f.sense.primitive != "stand"
+        ),
+        group[0],
+    )
     others = [f for f in group if f is not carrier]
     trial = _act(carrier, score.state.copy())
     length = sum(st.lasts() for st in trial if not st.free)
@@ -232,7 +245,10 @@ def _act(frame: Frame, state: State) -> list[Step]:
     assert frame.sense is not None
     base = dict(state.dofs)
     name = frame.sense.primitive
+    frame = replace(frame)  # an action may settle its own count or distance
     steps = perform(name, frame, state)
+    if frame.speed < 1 and frame.styles:
+        frame.speed = math.sqrt(frame.speed)  # most styles that go with "slowly" are slow already
     for st in steps:
         st.dt = round(st.dt / frame.speed, 3)
         if st.gait is not None and frame.speed != 1.0:
@@ -338,7 +354,12 @@ def _keys(rows: list[tuple[float, Step, bool]]) -> list[dict[str, Any]]:
             key["layer"] = True
         else:
             state |= st.dofs
-            for name, value in (("goals", st.goals), ("root", st.root), ("gait", st.gait), ("gaze", st.gaze)):  # fmt: skip
+            for name, value in (
+                ("goals", st.goals),
+                ("root", st.root),
+                ("gait", st.gait),
+                ("gaze", st.gaze),
+            ):
                 if value:
                     key[name] = value
             if st.contacts is not None:

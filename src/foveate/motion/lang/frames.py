@@ -155,7 +155,19 @@ def _limb(frame: Frame, tokens: list[Token], i: int) -> bool:
             side = side or "one"
         elif word in ("other", "opposite"):
             side = side or "other"
-        elif word not in ("his", "her", "their", "the", "its", "your", "my", "of", "own", "and", "or"):
+        elif word not in (
+            "his",
+            "her",
+            "their",
+            "the",
+            "its",
+            "your",
+            "my",
+            "of",
+            "own",
+            "and",
+            "or",
+        ):
             if word in AMOUNT or word in TEMPO or word in STYLES or word in ("lower", "upper"):
                 continue
             break
@@ -262,13 +274,15 @@ def _side_or_direction(frame: Frame, tokens: list[Token], i: int, match: Match |
         part = next((x for t in following[:2] for x in t.lemmas if x in PARTS), None)
         if part not in (None, "side", "back") and not _crosses_preposition(following):
             return True  # a side; the limb took it
-        if previous[-1:] and previous[-1] in ("his", "her", "their", "your", "my", "the") and "with" in previous:
+        if (
+            previous[-1:]
+            and previous[-1] in ("his", "her", "their", "your", "my", "the")
+            and "with" in previous
+        ):
             frame.limbs.append(Limb("arm", SIDES[word], "with", i))
             return True
-    if word in ("in", "out", "over", "around", "round", "across", "front") and match is not None:
-        # prepositions before a thing are not directions of their own
-        if word in ("in", "around", "over", "round") and following and word != "around":
-            return False
+    if word in ("in", "over", "round") and match is not None and following:
+        return False  # before a thing these are not directions of their own
     if word == "back" and any(x.part == "back" and x.at == i for x in frame.limbs):
         return True
     direction = DIRECTIONS[word]

@@ -120,8 +120,10 @@ def action_words() -> frozenset[str]:
 def matches(tokens: Sequence[Token]) -> list[Match]:
     """Every pattern that fits somewhere in the clause, best first.
 
-    A word counts 2, a small word 1, a class 1.9; each step over costs 0.05. A head that stands where
-    a noun stands (after `the`, `his`, `right`) counts 2 less, unless a verb without a meaning of its
+    A word counts 2, a small word 1, a class 1.9; each step over costs 0.05. A head that stands
+    where
+    a noun stands (after `the`, `his`, `right`) counts 2 less, unless a verb without a meaning of
+    its
     own (`does a kick`) leads to it.
     """
     found: dict[tuple[str, int], Match] = {}
@@ -236,8 +238,7 @@ def _may_skip(token: Token) -> bool:
         return token.value is not None
     words = {token.text, token.lemma}
     return token.value is not None or any(
-        words & set(table)
-        for table in (SMALL_WORDS, TEMPO, AMOUNT, STYLES, DIRECTIONS, TIMES)
+        words & set(table) for table in (SMALL_WORDS, TEMPO, AMOUNT, STYLES, DIRECTIONS, TIMES)
     )
 
 

@@ -15,7 +15,9 @@ TOUCH: dict[str, str] = {
     "head_top": "A_shoulder elev 121 plane 81 axial -10, A_elbow 108 pron -17, A_collar 23",
     "head": "A_shoulder elev 121 plane 81 axial -10, A_elbow 108 pron -17, A_collar 23",
     "head_back": "A_shoulder elev 139 plane 43 axial -55, A_elbow 128, A_wrist -10, A_collar 13",
-    "forehead": "A_shoulder elev 94 plane 98 axial 26, A_elbow 114 pron -39, A_wrist -24, A_collar 11",
+    "forehead": (
+        "A_shoulder elev 94 plane 98 axial 26, A_elbow 114 pron -39, A_wrist -24, A_collar 11"
+    ),
     "brow": "A_shoulder elev 100 plane 61 axial -22, A_elbow 118, A_wrist -8, A_collar 15",
     "face": "A_shoulder elev 88 plane 98 axial 28, A_elbow 118 pron -21, A_wrist -22, A_collar 8",
     "nose": "A_shoulder elev 85 plane 104 axial 35, A_elbow 119 pron -39, A_wrist -21, A_collar 9",
@@ -27,7 +29,9 @@ TOUCH: dict[str, str] = {
     "waist": "A_shoulder elev 45 plane -44 axial 46, A_elbow 100, A_wrist 11, A_collar 7",
     "back": "A_shoulder elev 45 plane -52 axial 78, A_elbow 100, A_wrist 8, A_collar 7",
     "pelvis": "A_shoulder elev 30 plane -50 axial 60, A_elbow 60",
-    "shoulder": "A_shoulder elev 79 plane 121 axial 90, A_elbow 105 pron -30, A_wrist -9, A_collar 11",
+    "shoulder": (
+        "A_shoulder elev 79 plane 121 axial 90, A_elbow 105 pron -30, A_wrist -9, A_collar 11"
+    ),
     "own_shoulder": "A_shoulder elev 60 plane 68, A_elbow 150 pron -85, A_wrist 57, A_collar 5",
     "elbow": "A_shoulder elev 14 plane 125 axial 90, A_elbow 77 pron 22, A_collar -10",
     "arm": "A_shoulder elev 30 plane 110 axial 80, A_elbow 85, A_collar 0",
@@ -37,18 +41,24 @@ TOUCH: dict[str, str] = {
 """Landmark → the arm that touches it. `shoulder`, `elbow`, `arm` are those of the other side."""
 
 BODY: dict[str, str] = {
-    "squat": "B_hip 95 abd 8, B_knee 110, B_ankle 30, torso 24, B_shoulder elev 80 plane 88, "
-    "B_elbow 8, head_look -15",
+    "squat": (
+        "B_hip 95 abd 8, B_knee 110, B_ankle 30, torso 24, B_shoulder elev 80 plane 88, "
+        "B_elbow 8, head_look -15"
+    ),
     "half_squat": "B_hip 55, B_knee 66, B_ankle 20, torso 14",
     "bow": "B_hip 55, B_knee 10, B_ankle -6, torso 38, head_look 14",
     "sit": "B_hip 90, B_knee 88, B_ankle 5, torso 0",
-    "guard": "A_shoulder elev 50 plane 62 axial 20, A_elbow 130, O_shoulder elev 55 plane 65 "
-    "axial 20, O_elbow 120, B_knee 25, B_hip 20, B_ankle 8, torso 8",
+    "guard": (
+        "A_shoulder elev 50 plane 62 axial 20, A_elbow 130, O_shoulder elev 55 plane 65 "
+        "axial 20, O_elbow 120, B_knee 25, B_hip 20, B_ankle 8, torso 8"
+    ),
     "tpose": "B_shoulder elev 90 plane 0, B_elbow 0, B_collar 6",
     "overhead": "B_shoulder elev 170 plane 60, B_elbow 6, B_collar 22",
     "hands_on_hips": "B_shoulder elev 45 plane -44 axial 46, B_elbow 100, B_wrist 11, B_collar 7",
-    "arms_crossed": "A_shoulder elev 28 plane 85 axial 88, A_elbow 98 pron 20, "
-    "O_shoulder elev 34 plane 92 axial 88, O_elbow 102 pron 20",
+    "arms_crossed": (
+        "A_shoulder elev 28 plane 85 axial 88, A_elbow 98 pron 20, "
+        "O_shoulder elev 34 plane 92 axial 88, O_elbow 102 pron 20"
+    ),
     "surrender": "B_shoulder elev 88 plane 12 axial -72, B_elbow 88, B_collar 10",
     "hands_behind": "B_shoulder elev 45 plane -52 axial 78, B_elbow 95, B_collar 4",
     "slump": "torso 26, head_look 24, B_collar prot 12, B_shoulder elev 8",

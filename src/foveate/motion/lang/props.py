@@ -24,7 +24,8 @@ AWAY = 2.2
 
 
 def bearing(item: SceneObject, where: tuple[float, float, float]) -> dict[str, float]:
-    """Distance in metres to the front of a thing, and the turn (degrees to the left) to sit on it."""
+    """Distance in metres to the front of a thing, and the turn (degrees to the left) to sit on
+    it."""
     yaw = math.radians(item.yaw_deg)
     reach = item.size[0] / 2 + 0.2
     x = item.position[0] + reach * math.cos(yaw) - where[0]

@@ -109,7 +109,8 @@ class State:
         return replace(self, dofs=dict(self.dofs), held=set(self.held), scene=dict(self.scene))
 
     def base(self, name: str) -> float:
-        """Where an angle comes back to: the stance for legs and trunk of who stands, else as it is."""
+        """Where an angle comes back to: the stance for legs and trunk of who stands, else as it
+        is."""
         joint = name.split(".")[0]
         arm = joint[2:] in ARM_JOINTS
         if self.posture == "stand" and not arm:

@@ -188,12 +188,16 @@ def _like_last(frame: Frame, last: Frame, times_more: bool) -> Frame:
                 made.limbs = [replace(last.limbs[0], side=sides[0].side), *last.limbs[1:]]
         else:
             made.limbs = list(frame.limbs)
-    elif set(frame.directions) & {"left", "right"} and any(x.side in "LR" for x in last.limbs if x.side):  # fmt: skip
+    elif set(frame.directions) & {"left", "right"} and any(
+        x.side in "LR" for x in last.limbs if x.side
+    ):
         side = "L" if "left" in frame.directions else "R"
         made.limbs = [replace(x, side=side) if x.side else x for x in last.limbs]
     if frame.directions and not (frame.limbs and not last.directions):
         made.directions = [
-            d for d in frame.directions if d != "back" or not {"left", "right"} & set(frame.directions)
+            d
+            for d in frame.directions
+            if d != "back" or not {"left", "right"} & set(frame.directions)
         ]
     for name in ("degrees", "metres", "seconds", "steps", "turns"):
         if getattr(frame, name) is not None:

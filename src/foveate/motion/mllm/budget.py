@@ -17,7 +17,8 @@ class Budget:
 
     Args:
         calls: Requests.
-        input_tokens: Tokens sent, as reported; estimated at 4 characters a token where they are not.
+        input_tokens: Tokens sent, as reported; estimated at 4 characters a token where they are
+        not.
         output_tokens: Tokens received.
         images: Pictures sent.
         seconds: Time since the first request.

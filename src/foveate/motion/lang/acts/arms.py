@@ -191,7 +191,7 @@ def _rub(f: Frame, s: State, landmark: str, text: str, beat: float, swing: float
     side = one_arm(f)
     base = touch(landmark, side)
     made = [Step(0.8, base, text)]
-    for n in range(f.count(3)):
+    for _ in range(f.count(3)):
         wrist, elbow = f"{side}_wrist.flex", f"{side}_elbow.flex"
         for sign in (1, -1):
             made.append(
@@ -202,7 +202,7 @@ def _rub(f: Frame, s: State, landmark: str, text: str, beat: float, swing: float
                         elbow: base[elbow] - sign * swing / 3,
                     },
                     text,
-                )  # fmt: skip
+                )
             )
     return [*made, release(s, side)]
 
@@ -264,7 +264,7 @@ def eat(f: Frame, s: State) -> list[Step]:
     """Hand to mouth and back, a few bites."""
     side = one_arm(f)
     made = []
-    for n in range(f.count(3)):
+    for _n in range(f.count(3)):
         made.append(step(0.5, "takes food", "A_shoulder elev 28 plane 75 axial 20, A_elbow 85 "
                          "pron 20, head_look 10", side))  # fmt: skip
         bite = Step(0.55, touch("mouth", side) | {"head_look.flex": 4.0}, "eats", hold=0.2)
@@ -297,9 +297,15 @@ def overhead_press(f: Frame, s: State) -> list[Step]:
         )
         made.append(Step(1.1, low, "grips the bar on the floor", hold=0.3, steady=True))
     for _ in range(f.count(1 if made else 2, 6)):
-        made.append(step(0.7, "the weight at the shoulders",
-                         "B_hip 16, B_knee 24, B_ankle 8, torso 0, head_look 0, B_shoulder elev 50 "
-                         "plane 30 axial -35, B_elbow 140 pron 50, B_wrist -30", hold=0.3))  # fmt: skip
+        made.append(
+            step(
+                0.7,
+                "the weight at the shoulders",
+                "B_hip 16, B_knee 24, B_ankle 8, torso 0, head_look 0, B_shoulder elev 50 "
+                "plane 30 axial -35, B_elbow 140 pron 50, B_wrist -30",
+                hold=0.3,
+            )
+        )
         made.append(step(0.8, "presses it overhead", BODY["overhead"] + ", B_hip 9, B_knee 14, "
                          "B_ankle 5, B_wrist 0, B_elbow 8 pron 0", hold=0.7))  # fmt: skip
     return [*made, release(s, "LR", 1.0)]
@@ -348,7 +354,12 @@ def reach(f: Frame, s: State) -> list[Step]:
         if "reach" in entry.affordances and any(name.split()[0] in w for _, w, _ in f.objects):
             for h in "LR" if side == "B" else side:
                 made.goals.append({"kind": "reach", "effector": f"{h}_hand", "target": name})
-    back = Step(0.8, {n: s.base(n) for n in dofs} | arms_down(*(side if side != "B" else "LR")), "draws the hand back", free=True)  # fmt: skip
+    back = Step(
+        0.8,
+        {n: s.base(n) for n in dofs} | arms_down(*(side if side != "B" else "LR")),
+        "draws the hand back",
+        free=True,
+    )
     return [made, back]
 
 

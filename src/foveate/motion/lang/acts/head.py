@@ -71,7 +71,10 @@ def look(f: Frame, s: State) -> list[Step]:
         made.append(Step(0.6, turned, f"looks {direction}", hold=f.seconds or 0.8))
     if ((lower or "down" in f.flags) and where == ["down"]) or f.relation == "while":
         return made  # a lowered head stays so
-    return [*made, Step(0.6, LEVEL | {"torso.flex": s.dofs.get("torso.flex", 0.0)}, "looks ahead", free=True)]  # fmt: skip
+    return [
+        *made,
+        Step(0.6, LEVEL | {"torso.flex": s.dofs.get("torso.flex", 0.0)}, "looks ahead", free=True),
+    ]
 
 
 def tilt_head(f: Frame, s: State) -> list[Step]:
@@ -88,7 +91,14 @@ def tilt_head(f: Frame, s: State) -> list[Step]:
     both = "sidetoside" in f.flags or {"left", "right"} <= set(f.directions)
     made = [Step(0.6, turned, f"tilts the head {where}", hold=f.seconds or 0.7)]
     if both:
-        made.append(Step(0.9, {"head_look.lat": -turned.get("head_look.lat", amount)}, "to the other side", hold=0.7))  # fmt: skip
+        made.append(
+            Step(
+                0.9,
+                {"head_look.lat": -turned.get("head_look.lat", amount)},
+                "to the other side",
+                hold=0.7,
+            )
+        )
     return [*made, Step(0.6, LEVEL, "holds the head straight", free=True)]
 
 
@@ -96,6 +106,11 @@ def roll_head(f: Frame, s: State) -> list[Step]:
     """Around: chin to chest, ear to shoulder, back, other ear."""
     made = []
     for _ in range(f.count(2, 6)):
-        for told in ("head_look 28 lat 0", "head_look 4 lat 26", "head_look -26 lat 0", "head_look 4 lat -26"):  # fmt: skip
+        for told in (
+            "head_look 28 lat 0",
+            "head_look 4 lat 26",
+            "head_look -26 lat 0",
+            "head_look 4 lat -26",
+        ):
             made.append(step(0.4, "rolls the head", told))
     return [*made, Step(0.4, LEVEL, "holds the head straight")]

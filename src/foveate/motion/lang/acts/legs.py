@@ -38,10 +38,16 @@ def stand_on_both(s: State, dt: float = 0.7) -> Step:
 
 KICKS = {
     "front": ("A_hip 62, A_knee 85, torso -4", "A_hip 78, A_knee 8, torso -8"),
-    "side": ("A_hip 45 abd 30 rot 20, A_knee 85, torso lat {}", "A_hip 20 abd 52, A_knee 6, torso lat {}"),
+    "side": (
+        "A_hip 45 abd 30 rot 20, A_knee 85, torso lat {}",
+        "A_hip 20 abd 52, A_knee 6, torso lat {}",
+    ),
     "back": ("A_hip 40, A_knee 80, torso 6", "A_hip -24, A_knee 12, torso 32, head_look -18"),
-    "round": ("A_hip 55 abd 40 rot 10, A_knee 100, torso rot {}", "A_hip 62 abd 42, A_knee 8, torso rot {}"),
-}  # fmt: skip
+    "round": (
+        "A_hip 55 abd 40 rot 10, A_knee 100, torso rot {}",
+        "A_hip 62 abd 42, A_knee 8, torso rot {}",
+    ),
+}
 """Kind → chambered, extended."""
 
 
@@ -66,14 +72,23 @@ def kick(f: Frame, s: State) -> list[Step]:
     made = []
     for _ in range(f.count(1, 6)):
         made.append(shift(stance))
-        made.append(on_one(stance, step(0.45, f"lifts the {WORD[side]} knee", f"{chamber}, {stand}, {arms}", side)))  # fmt: skip
+        made.append(
+            on_one(
+                stance,
+                step(0.45, f"lifts the {WORD[side]} knee", f"{chamber}, {stand}, {arms}", side),
+            )
+        )
         blow = step(
             0.3, f"kicks with the {WORD[side]} leg", out, side, ease="decelerate", hold=0.15
         )
         if high:
             blow.dofs[f"{side}_hip.flex"] = 98.0
         made.append(on_one(stance, blow))
-        made.append(on_one(stance, step(0.35, "draws the foot back", f"{chamber}, A_hip 45 abd 0 rot 0", side)))  # fmt: skip
+        made.append(
+            on_one(
+                stance, step(0.35, "draws the foot back", f"{chamber}, A_hip 45 abd 0 rot 0", side)
+            )
+        )
         made.append(stand_on_both(s, 0.6))
     return made
 
@@ -166,7 +181,12 @@ def stomp(f: Frame, s: State) -> list[Step]:
     for n in range(f.count(2, 10)):
         side = leg_side(f) if one else "RL"[n % 2]
         made.append(shift(other(side), 0.45))
-        made.append(on_one(other(side), step(0.3, f"lifts the {WORD[side]} foot", "A_hip 55, A_knee 75, torso 6", side)))  # fmt: skip
+        made.append(
+            on_one(
+                other(side),
+                step(0.3, f"lifts the {WORD[side]} foot", "A_hip 55, A_knee 75, torso 6", side),
+            )
+        )
         down = stand_on_both(s, 0.2)
         down.ease, down.text, down.hold = "accelerate", f"stamps the {WORD[side]} foot", 0.1
         made.append(down)
@@ -217,10 +237,26 @@ def bend_knees(f: Frame, s: State) -> list[Step]:
     """A shallow squat; a named knee alone is bent backwards."""
     limb = f.limb("knee", "leg")
     if limb and limb.side in ("L", "R"):
-        return _one_leg(f, s, limb.side, "A_hip 8, A_knee 85", f"bends the {WORD[limb.side]} knee", f.count(1, 6), hold=f.seconds or 0.6)  # fmt: skip
+        return _one_leg(
+            f,
+            s,
+            limb.side,
+            "A_hip 8, A_knee 85",
+            f"bends the {WORD[limb.side]} knee",
+            f.count(1, 6),
+            hold=f.seconds or 0.6,
+        )
     made = []
     for _ in range(f.count(1, 10)):
-        made.append(step(0.7, "bends the knees", "B_hip 44, B_knee 62, B_ankle 20, torso 10", hold=f.seconds or 0.4, steady=f.amount >= 1))  # fmt: skip
+        made.append(
+            step(
+                0.7,
+                "bends the knees",
+                "B_hip 44, B_knee 62, B_ankle 20, torso 10",
+                hold=f.seconds or 0.4,
+                steady=f.amount >= 1,
+            )
+        )
         made.append(Step(0.7, s.angles(*LEGS) | {"torso.flex": 0.0}, "straightens the knees"))
     return made
 

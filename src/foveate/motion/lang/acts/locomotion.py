@@ -48,10 +48,9 @@ def gait(f: Frame, s: State) -> list[Step]:
     if f.setting("path") == "circle" or "incircle" in f.flags or "circle" in f.text:
         turn = -360.0 if f.direction(among=("right",)) else 360.0
         turn *= f.turns or 1.0
-    elif where in ("left", "right") and f.sense and f.sense.name != "step":
-        if kind in ("walk", "run", "jog", "march") and f.sense.name != "sidestep":
-            # "walks to the left" is a curve for a walker who looks where he goes
-            turn, where = (80.0 if where == "left" else -80.0), "forward"
+    elif where in ("left", "right") and kind in ("walk", "run", "jog", "march"):
+        # "walks to the left" is a curve for a walker who looks where he goes
+        turn, where = (80.0 if where == "left" else -80.0), "forward"
     back = where == "back"
     if kind == "walk" and back:
         kind = "back-step"
@@ -110,9 +109,20 @@ def one_gait(f: Frame, s: State, kind: str, direction: float, turn: float) -> St
     return Step(dt, dofs, text, gait=told)
 
 
-WORDS = {"walk": "walks", "run": "runs", "jog": "jogs", "march": "marches", "tiptoe": "walks on "
-         "tiptoe", "sneak": "sneaks", "limp": "limps", "shuffle": "shuffles", "stagger": "staggers",
-         "skip": "skips", "back-step": "walks backwards", "side-step": "steps sideways"}  # fmt: skip
+WORDS = {
+    "walk": "walks",
+    "run": "runs",
+    "jog": "jogs",
+    "march": "marches",
+    "tiptoe": "walks on tiptoe",
+    "sneak": "sneaks",
+    "limp": "limps",
+    "shuffle": "shuffles",
+    "stagger": "staggers",
+    "skip": "skips",
+    "back-step": "walks backwards",
+    "side-step": "steps sideways",
+}
 
 
 def rise_first(f: Frame, s: State) -> list[Step]:
@@ -141,13 +151,27 @@ def to_object(s: State, name: str, kind: str = "walk") -> list[Step]:
     if distance < 0.3:
         return made
     if abs(turn) > 20:
-        made.append(Step(1.0 + abs(turn) / 90, {}, f"turns to the {name}", gait={"kind": "turn", "turn_deg": round(turn, 1)}))  # fmt: skip
+        made.append(
+            Step(
+                1.0 + abs(turn) / 90,
+                {},
+                f"turns to the {name}",
+                gait={"kind": "turn", "turn_deg": round(turn, 1)},
+            )
+        )
         turn = 0.0
     kind = kind if kind in STRIDE else "walk"
     told = {"kind": kind, "distance": round(distance, 3)}
     if abs(turn) > 2:
         told["turn_deg"] = round(turn, 1)
-    made.append(Step(0.9 + PACE[kind] * distance / STRIDE[kind], {} if s.held else arms_down(), f"{WORDS.get(kind, kind)} to the {name}", gait=told))  # fmt: skip
+    made.append(
+        Step(
+            0.9 + PACE[kind] * distance / STRIDE[kind],
+            {} if s.held else arms_down(),
+            f"{WORDS.get(kind, kind)} to the {name}",
+            gait=told,
+        )
+    )
     return made
 
 
@@ -165,8 +189,12 @@ def steps(f: Frame, s: State) -> list[Step]:
     if where in ("left", "right"):
         side = where[0].upper()
     length = 0.42 * min(max(f.amount, 0.5), 1.6)
-    ahead, left = {"back": (-0.8 * length, 0.0), "left": (0.0, 0.8 * length),
-                   "right": (0.0, -0.8 * length), "side": (0.0, (0.8 if side == "L" else -0.8) * length)}.get(where, (length, 0.0))  # fmt: skip
+    ahead, left = {
+        "back": (-0.8 * length, 0.0),
+        "left": (0.0, 0.8 * length),
+        "right": (0.0, -0.8 * length),
+        "side": (0.0, (0.8 if side == "L" else -0.8) * length),
+    }.get(where, (length, 0.0))
     first = Step(0.7, {}, f"steps {where} with the {WORD[side]} foot")
     first.contacts = [{"part": f"{side}_foot", "step": (ahead, left)}, f"{other(side)}_foot"]
     second = Step(0.8, {}, f"the {WORD[other(side)]} foot joins")
@@ -183,7 +211,13 @@ def step_over(f: Frame, s: State) -> list[Step]:
         made.append(
             on_one(other(leg), step(0.6, "lifts the knee high", "A_hip 75, A_knee 95", leg))
         )
-        down = step(0.6, "steps over" if n == 0 else "the other leg follows", "A_hip 9, A_knee 14, A_ankle 5", leg, steady=True)  # fmt: skip
+        down = step(
+            0.6,
+            "steps over" if n == 0 else "the other leg follows",
+            "A_hip 9, A_knee 14, A_ankle 5",
+            leg,
+            steady=True,
+        )
         down.contacts = [{"part": f"{leg}_foot", "step": (0.5, 0.0)}, f"{other(leg)}_foot"]
         made.append(down)
     return [*rise_first(f, s), *made]
@@ -242,9 +276,12 @@ def butt_kick(f: Frame, s: State) -> list[Step]:
     made: list[Step] = rise_first(f, s)
     for n in range(beats):
         leg = "RL"[n % 2]
-        told = f"A_hip 12, A_knee 115, A_ankle 0, O_hip 9, O_knee 14, O_ankle 5"
+        told = "A_hip 12, A_knee 115, A_ankle 0, O_hip 9, O_knee 14, O_ankle 5"
         if not s.held:
-            told += ", O_shoulder elev 38 plane 82, O_elbow 75, A_shoulder elev 28 plane -60, A_elbow 75"
+            told += (
+                ", O_shoulder elev 38 plane 82, O_elbow 75, A_shoulder elev 28 plane -60,"
+                " A_elbow 75"
+            )
         lifted = on_one(other(leg), step(dt, f"kicks back with the {WORD[leg]} heel", told, leg))
         down = step(dt, "foot down", "B_hip 9, B_knee 14, B_ankle 5", leg, steady=True)
         made += [lifted, on_both(down)]
@@ -260,8 +297,13 @@ def jump(f: Frame, s: State) -> list[Step]:
     height = 0.24 if f.setting("height") or "high" in f.flags else 0.16
     if f.amount < 0.8:
         height = 0.1
-    ahead, left = {"forward": (far, 0.0), "back": (-0.6 * far, 0.0), "left": (0.0, 0.6 * far),
-                   "right": (0.0, -0.6 * far), "side": (0.0, 0.6 * far)}.get(where, (0.0, 0.0))  # fmt: skip
+    ahead, left = {
+        "forward": (far, 0.0),
+        "back": (-0.6 * far, 0.0),
+        "left": (0.0, 0.6 * far),
+        "right": (0.0, -0.6 * far),
+        "side": (0.0, 0.6 * far),
+    }.get(where, (0.0, 0.0))
     turn_deg = float(f.setting("turn", "0"))
     if turn_deg and f.degrees:
         turn_deg = f.degrees
@@ -296,7 +338,18 @@ def hop(f: Frame, s: State) -> list[Step]:
         f.amount = min(f.amount, 0.75)
         return jump(f, s)
     side = leg_side(f)
-    made = [shift(side, 0.5), on_one(side, step(0.5, f"stands on the {WORD[side]} leg", "O_hip 30, O_knee 75, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5", side))]  # fmt: skip
+    made = [
+        shift(side, 0.5),
+        on_one(
+            side,
+            step(
+                0.5,
+                f"stands on the {WORD[side]} leg",
+                "O_hip 30, O_knee 75, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5",
+                side,
+            ),
+        ),
+    ]
     forward = 0.2 if f.direction() == "forward" else 0.0
     for _ in range(f.count(3, 8)):
         low = "A_hip 38, A_knee 50, A_ankle 18"
@@ -341,16 +394,35 @@ def crawl(f: Frame, s: State) -> list[Step]:
     made = kneel(kneeling, s) if s.posture != "crawl" else []
     s.posture = "crawl"
     knees = ["L_knee", "R_knee", "L_toes", "R_toes"]
-    down = step(1.2, "goes down on hands and knees", "B_hip 88, B_knee 92, B_ankle -20, B_foot 40, torso 4, head_look -28, B_shoulder elev 90 plane 88, B_elbow 4, B_wrist 0", steady=True)  # fmt: skip
+    down = step(
+        1.2,
+        "goes down on hands and knees",
+        "B_hip 88, B_knee 92, B_ankle -20, B_foot 40, torso 4, head_look -28, B_shoulder elev 90"
+        " plane 88, B_elbow 4, B_wrist 0",
+        steady=True,
+    )
     down.root = {"pitch_deg": 84.0}
     down.contacts = [*knees, "L_hand", "R_hand"]
     made.append(down)
     for n in range(min(f.steps or f.times or 4, 8)):
         side = "RL"[n % 2]
-        lift = step(0.4, f"the {WORD[side]} hand and {WORD[other(side)]} knee leave the floor", "A_shoulder elev 108 plane 88, A_elbow 20, O_hip 96, O_knee 100", side, steady=True)  # fmt: skip
+        lift = step(
+            0.4,
+            f"the {WORD[side]} hand and {WORD[other(side)]} knee leave the floor",
+            "A_shoulder elev 108 plane 88, A_elbow 20, O_hip 96, O_knee 100",
+            side,
+            steady=True,
+        )
         lift.contacts = [f"{side}_knee", f"{side}_toes", f"{other(side)}_hand"]
         lift.root = {"pitch_deg": 84.0, "travel": (0.07, 0.0)}
-        put = step(0.4, "and reach forward", "A_shoulder elev 98 plane 88, A_elbow 4, O_hip 94, O_knee 90, O_shoulder elev 82 plane 88, A_hip 82, A_knee 94", side, steady=True)  # fmt: skip
+        put = step(
+            0.4,
+            "and reach forward",
+            "A_shoulder elev 98 plane 88, A_elbow 4, O_hip 94, O_knee 90, O_shoulder elev 82 plane"
+            " 88, A_hip 82, A_knee 94",
+            side,
+            steady=True,
+        )
         put.contacts = [*knees, "L_hand", "R_hand"]
         put.root = {"pitch_deg": 84.0, "travel": (0.07, 0.0)}
         made += [lift, put]

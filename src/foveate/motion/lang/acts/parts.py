@@ -75,10 +75,20 @@ def _arm(f: Frame, s: State, way: str) -> list[Step]:
     what = "both arms" if side == "B" else f"the {WORD[side]} arm"
     if part_name == "shoulder" and way in ("raise", "lower", "move"):
         dofs = angles("A_collar 28" if way != "lower" else "A_collar -6", side)
-        return [Step(0.5, dofs, "lifts the shoulder", hold=0.4), Step(0.5, dict.fromkeys(dofs, 0.0), "relaxes the shoulder")]  # fmt: skip
+        return [
+            Step(0.5, dofs, "lifts the shoulder", hold=0.4),
+            Step(0.5, dict.fromkeys(dofs, 0.0), "relaxes the shoulder"),
+        ]
     if way == "lower" or (where == "down" and way != "bend"):
         s.held -= set("LR" if side == "B" else side)
-        return [Step(0.8, arms_down(*("LR" if side == "B" else side)), f"lowers {what}", hold=f.seconds or 0.2)]  # fmt: skip
+        return [
+            Step(
+                0.8,
+                arms_down(*("LR" if side == "B" else side)),
+                f"lowers {what}",
+                hold=f.seconds or 0.2,
+            )
+        ]
     if way == "shake":
         from .gestures import gesture
 

@@ -75,8 +75,14 @@ def sit(f: Frame, s: State) -> list[Step]:
     s.posture, s.seat = "sit", name
     arms = "" if s.held else ", B_shoulder elev 62 plane 86, B_elbow 8"
     contacts = [*FEET, {"part": "pelvis", "surface": name}]
-    lower = step(1.4, "bends and lowers onto the seat", "B_hip 112, B_knee 98, B_ankle 14, "
-                 f"torso 48, head_look -14{arms}", hold=0.2, steady=True, contacts=contacts)  # fmt: skip
+    lower = step(
+        1.4,
+        "bends and lowers onto the seat",
+        f"B_hip 112, B_knee 98, B_ankle 14, torso 48, head_look -14{arms}",
+        hold=0.2,
+        steady=True,
+        contacts=contacts,
+    )
     arms = "" if s.held else ", B_shoulder elev 22 plane 80, B_elbow 42"
     up = step(1.0, "sits upright", f"B_hip 92, B_knee 90, B_ankle 2, torso 0, head_look 0{arms}",
               hold=f.seconds or 1.0, steady=True)  # fmt: skip
@@ -97,10 +103,19 @@ def sit_floor(f: Frame, s: State) -> list[Step]:
     """Down to the floor by a squat, legs crossed."""
     before = [] if s.posture == "stand" else stand_up(f, s)
     s.posture = "sit_floor"
-    squat = step(1.1, "squats low", "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 "
-                 "plane 86", steady=True)  # fmt: skip
-    down = step(0.9, "sits back onto the floor", "B_hip 105 abd 18, B_knee 118, B_ankle 10, torso 30, "
-                "B_shoulder elev 35 plane 60", steady=True, contacts=[*FEET, "pelvis"])  # fmt: skip
+    squat = step(
+        1.1,
+        "squats low",
+        "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 plane 86",
+        steady=True,
+    )
+    down = step(
+        0.9,
+        "sits back onto the floor",
+        "B_hip 105 abd 18, B_knee 118, B_ankle 10, torso 30, B_shoulder elev 35 plane 60",
+        steady=True,
+        contacts=[*FEET, "pelvis"],
+    )
     cross = step(1.0, "sits with crossed legs", "B_hip 92 abd 38 rot -30, B_knee 125, B_ankle -10, "
                  "torso 10, head_look 0, B_shoulder elev 22 plane 55 axial 15, B_elbow 55",
                  hold=f.seconds or 1.5, steady=True)  # fmt: skip
@@ -119,25 +134,58 @@ def stand_up(f: Frame, s: State) -> list[Step]:
                  steady=True, contacts=list(FEET))  # fmt: skip
     match was:
         case "stand":
-            return [Step(0.6, {n: v for n, v in rest_of(s.dofs).items() if _trunk_or_leg(n)}, "stands upright", contacts=list(FEET))]  # fmt: skip
+            return [
+                Step(
+                    0.6,
+                    {n: v for n, v in rest_of(s.dofs).items() if _trunk_or_leg(n)},
+                    "stands upright",
+                    contacts=list(FEET),
+                )
+            ]
         case "sit":
-            lean = step(0.8, "leans forward", f"B_hip 108, B_knee 98, B_ankle 16, torso 46, head_look -14, {arms}", steady=True)  # fmt: skip
+            lean = step(
+                0.8,
+                "leans forward",
+                f"B_hip 108, B_knee 98, B_ankle 16, torso 46, head_look -14, {arms}",
+                steady=True,
+            )
             home.dt = 1.1
             return [lean, home]
         case "kneel" | "half_kneel":
-            foot = step(0.9, "puts one foot forward", "R_hip 95, R_knee 95, R_ankle 0, L_hip 0, L_knee 92, torso 12", steady=True)  # fmt: skip
+            foot = step(
+                0.9,
+                "puts one foot forward",
+                "R_hip 95, R_knee 95, R_ankle 0, L_hip 0, L_knee 92, torso 12",
+                steady=True,
+            )
             foot.contacts = ["L_knee", "L_toes", "R_foot"]
             return [*([foot] if was == "kneel" else []), home]
         case "lie":
-            up = step(1.4, "sits up", "B_hip 95, B_knee 80, torso 30, B_shoulder elev 35 plane -30", steady=True)  # fmt: skip
+            up = step(
+                1.4,
+                "sits up",
+                "B_hip 95, B_knee 80, torso 30, B_shoulder elev 35 plane -30",
+                steady=True,
+            )
             up.root, up.contacts = {"pitch_deg": -10.0}, ["pelvis", *FEET]
             squat.root = {"pitch_deg": 0.0}
             return [up, squat, home]
         case "sit_floor":
-            tuck = step(0.9, "draws the feet in", "B_hip 112 abd 12 rot 0, B_knee 130, B_ankle 12, torso 36, B_shoulder elev 30 plane 60", steady=True)  # fmt: skip
+            tuck = step(
+                0.9,
+                "draws the feet in",
+                "B_hip 112 abd 12 rot 0, B_knee 130, B_ankle 12, torso 36, B_shoulder elev 30"
+                " plane 60",
+                steady=True,
+            )
             return [tuck, squat, home]
         case "crawl" | "plank":
-            up = step(1.0, "kneels up", "B_hip 4, B_knee 95, torso 5, B_shoulder elev 20 plane 60", steady=True)  # fmt: skip
+            up = step(
+                1.0,
+                "kneels up",
+                "B_hip 4, B_knee 95, torso 5, B_shoulder elev 20 plane 60",
+                steady=True,
+            )
             up.root, up.contacts = {"pitch_deg": 0.0}, ["L_knee", "R_knee", "L_toes", "R_toes"]
             s.posture = "kneel"
             return [up, *stand_up(f, s)]
@@ -165,8 +213,15 @@ def crouch(f: Frame, s: State) -> list[Step]:
     """Low and round, kept."""
     s.posture = "squat"
     arms = "" if s.held else ", B_shoulder elev 32 plane 70 axial 20, B_elbow 80"
-    return [step(0.8, "crouches", f"B_hip 98, B_knee 104, B_ankle 29, torso 36, head_look -10{arms}",
-                 hold=f.seconds or 0.8, steady=f.amount >= 1)]  # fmt: skip
+    return [
+        step(
+            0.8,
+            "crouches",
+            f"B_hip 98, B_knee 104, B_ankle 29, torso 36, head_look -10{arms}",
+            hold=f.seconds or 0.8,
+            steady=f.amount >= 1,
+        )
+    ]
 
 
 def kneel(f: Frame, s: State) -> list[Step]:
@@ -176,8 +231,13 @@ def kneel(f: Frame, s: State) -> list[Step]:
     down = limb.side if limb and limb.side in ("L", "R") else "R"
     before = [] if s.posture == "stand" else stand_up(f, s)
     s.posture = "kneel" if both else "half_kneel"
-    first = step(1.1, f"goes down on the {WORD[down]} knee", "O_hip 92, O_knee 92, O_ankle 2, A_hip 2, "
-                 "A_knee 92, A_ankle -10, A_foot 50, torso 8", down, steady=True)  # fmt: skip
+    first = step(
+        1.1,
+        f"goes down on the {WORD[down]} knee",
+        "O_hip 92, O_knee 92, O_ankle 2, A_hip 2, A_knee 92, A_ankle -10, A_foot 50, torso 8",
+        down,
+        steady=True,
+    )
     first.contacts = [f"{other(down)}_foot", f"{down}_knee", f"{down}_toes"]
     if not both:
         first.hold = f.seconds or 1.2
@@ -190,8 +250,14 @@ def kneel(f: Frame, s: State) -> list[Step]:
 
 def stride_pose(f: Frame, s: State, side: str, arms: str, text: str, stay: float) -> list[Step]:
     """A long step with the front knee bent, and back."""
-    out = step(0.9, text, "A_hip 68, A_knee 80, A_ankle 12, O_hip -6, O_knee 30, O_ankle 18, torso 0, "
-               f"{arms}", side, hold=stay, steady=True)  # fmt: skip
+    out = step(
+        0.9,
+        text,
+        f"A_hip 68, A_knee 80, A_ankle 12, O_hip -6, O_knee 30, O_ankle 18, torso 0, {arms}",
+        side,
+        hold=stay,
+        steady=True,
+    )
     out.contacts = [{"part": f"{side}_foot", "step": (0.55, 0.0)}, f"{other(side)}_toes"]
     out.root = {"travel": (0.28, 0.0)}
     back = Step(0.9, {n: s.base(n) for n in out.dofs}, "steps back", steady=True)
@@ -226,12 +292,37 @@ def lie(f: Frame, s: State) -> list[Step]:
             s.posture = "lie"
     elif was == "stand" or before:
         made += [
-            step(1.1, "squats low", "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 plane 86", steady=True),
-            step(0.9, "sits back onto the floor", "B_hip 105 abd 4, B_knee 112, B_ankle 8, torso 30, B_shoulder elev 30 plane -40 axial 20, B_elbow 20", steady=True, contacts=[*FEET, "pelvis"]),
-        ]  # fmt: skip
-    back = step(1.4, "leans back", "B_hip 70 abd 0 rot 0, B_knee 70, torso 20, head_look 14, B_shoulder elev 25 plane -20, B_elbow 25", steady=True)  # fmt: skip
+            step(
+                1.1,
+                "squats low",
+                "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 plane 86",
+                steady=True,
+            ),
+            step(
+                0.9,
+                "sits back onto the floor",
+                "B_hip 105 abd 4, B_knee 112, B_ankle 8, torso 30, B_shoulder elev 30 plane -40"
+                " axial 20, B_elbow 20",
+                steady=True,
+                contacts=[*FEET, "pelvis"],
+            ),
+        ]
+    back = step(
+        1.4,
+        "leans back",
+        "B_hip 70 abd 0 rot 0, B_knee 70, torso 20, head_look 14, B_shoulder elev 25 plane -20,"
+        " B_elbow 25",
+        steady=True,
+    )
     back.root, back.contacts = {"pitch_deg": -45.0}, _on(surface, "pelvis") + ([] if bed else FEET)
-    flat = step(1.4, "lies on the back", "B_hip 4, B_knee 6, B_ankle -12, torso 0, head_look 0, B_shoulder elev 18 plane 0, B_elbow 14", hold=f.seconds or 1.5, steady=True)  # fmt: skip
+    flat = step(
+        1.4,
+        "lies on the back",
+        "B_hip 4, B_knee 6, B_ankle -12, torso 0, head_look 0, B_shoulder elev 18 plane 0,"
+        " B_elbow 14",
+        hold=f.seconds or 1.5,
+        steady=True,
+    )
     flat.root, flat.contacts = {"pitch_deg": -90.0}, _on(surface, "pelvis", "back")
     return [*made, back, flat]
 
@@ -246,7 +337,17 @@ def bow(f: Frame, s: State) -> list[Step]:
     made = []
     for _ in range(f.count(1, 6)):
         made.append(step(1.1, "bows", BODY["bow"] + arms, hold=f.seconds or 0.7))
-        made.append(Step(1.1, s.angles("L_hip", "R_hip", "L_knee", "R_knee", "L_ankle", "R_ankle") | {"torso.flex": 0.0, "head_look.flex": 0.0}, "straightens up"))  # fmt: skip
+        made.append(
+            Step(
+                1.1,
+                s.angles("L_hip", "R_hip", "L_knee", "R_knee", "L_ankle", "R_ankle")
+                | {
+                    "torso.flex": 0.0,
+                    "head_look.flex": 0.0,
+                },
+                "straightens up",
+            )
+        )
     return made
 
 
@@ -259,8 +360,12 @@ def bend(f: Frame, s: State) -> list[Step]:
         made = step(0.9, "bends back", "torso -28, head_look -20, B_hip -4, B_knee 22, B_ankle 10")
     else:
         angle = min(f.degrees or 90.0, 110.0) / 90.0
-        made = step(1.1, "bends forward", f"B_hip {60 * angle:.0f}, B_knee 16, B_ankle -4, "
-                    f"torso {46 * angle:.0f}, head_look 10, B_shoulder elev {30 * angle:.0f} plane 86")  # fmt: skip
+        made = step(
+            1.1,
+            "bends forward",
+            f"B_hip {60 * angle:.0f}, B_knee 16, B_ankle -4, "
+            f"torso {46 * angle:.0f}, head_look 10, B_shoulder elev {30 * angle:.0f} plane 86",
+        )
     made.hold = f.seconds or 0.5
     back = Step(1.0, {n: s.base(n) for n in made.dofs}, "straightens up", free=True)  # fmt: skip
     return [made, back]
@@ -291,8 +396,18 @@ def side_bend(f: Frame, s: State) -> list[Step]:
     for _ in range(f.count(1, 6)):
         for side in order:
             arm, sign = ("R", 1) if side == "left" else ("L", -1)
-            told = f"torso lat {46 * sign}, head_look lat {10 * sign}, A_shoulder elev 160 plane 10, A_elbow 20, A_collar 22"  # fmt: skip
-            made.append(Step(1.0, angles(told, arm) | arms_down(other(arm)), f"bends to the {side}", hold=f.seconds or 0.4))  # fmt: skip
+            told = (
+                f"torso lat {46 * sign}, head_look lat {10 * sign}, A_shoulder elev 160 plane 10,"
+                " A_elbow 20, A_collar 22"
+            )
+            made.append(
+                Step(
+                    1.0,
+                    angles(told, arm) | arms_down(other(arm)),
+                    f"bends to the {side}",
+                    hold=f.seconds or 0.4,
+                )
+            )
     made.append(Step(0.9, arms_down() | {"torso.lat": 0.0, "head_look.lat": 0.0}, "stands upright"))
     return made
 
@@ -305,8 +420,21 @@ def twist(f: Frame, s: State) -> list[Step]:
     made = []
     for _ in range(f.count(1 if where else 2, 10)):
         for sign in (1,) if where == "left" else (-1,) if where == "right" else (1, -1):
-            made.append(step(0.7, "twists " + ("left" if sign > 0 else "right"), f"torso rot {angle * sign}, head_look rot {20 * sign}{arms}", hold=0.1))  # fmt: skip
-    made.append(Step(0.7, {"torso.rot": 0.0, "head_look.rot": 0.0} | ({} if s.held else arms_down()), "faces ahead"))  # fmt: skip
+            made.append(
+                step(
+                    0.7,
+                    "twists " + ("left" if sign > 0 else "right"),
+                    f"torso rot {angle * sign}, head_look rot {20 * sign}{arms}",
+                    hold=0.1,
+                )
+            )
+    made.append(
+        Step(
+            0.7,
+            {"torso.rot": 0.0, "head_look.rot": 0.0} | ({} if s.held else arms_down()),
+            "faces ahead",
+        )
+    )
     return made
 
 

@@ -21,7 +21,7 @@ from .common import (
 def hip_sway(f: Frame, s: State) -> list[Step]:
     """The weight and the hips from side to side, the trunk against them."""
     made = []
-    for n in range(f.count(2, 10)):
+    for _n in range(f.count(2, 10)):
         for side, sign in (("L", 1), ("R", -1)):
             st = shift(side, 0.5)
             st.contacts = list(FEET)
@@ -40,7 +40,12 @@ def hip_circle(f: Frame, s: State) -> list[Step]:
     arms = "" if s.held else ", " + BODY["hands_on_hips"]
     made = []
     for _ in range(f.count(2, 6)):
-        for told in ("torso 14 lat 0, B_hip 24", "torso 2 lat 14, B_hip 12", "torso -12 lat 0, B_hip 0", "torso 2 lat -14, B_hip 12"):  # fmt: skip
+        for told in (
+            "torso 14 lat 0, B_hip 24",
+            "torso 2 lat 14, B_hip 12",
+            "torso -12 lat 0, B_hip 0",
+            "torso 2 lat -14, B_hip 12",
+        ):
             made.append(step(0.45, "circles the hips", told + arms))
             arms = ""
     back = {"torso.flex": 0.0, "torso.lat": 0.0, "L_hip.flex": 9.0, "R_hip.flex": 9.0}
@@ -48,11 +53,26 @@ def hip_circle(f: Frame, s: State) -> list[Step]:
 
 
 GROOVE = (
-    ("L", "A_shoulder elev 60 plane 60, A_elbow 95, O_shoulder elev 30 plane -20, O_elbow 70, torso rot 12 lat -6, head_look rot 8"),
-    ("R", "O_shoulder elev 60 plane 60, O_elbow 95, A_shoulder elev 30 plane -20, A_elbow 70, torso rot -12 lat 6, head_look rot -8"),
-    ("L", "B_shoulder elev 130 plane 40, B_elbow 60, B_collar 14, torso rot -10 lat -6, head_look -8"),
+    (
+        "L",
+        (
+            "A_shoulder elev 60 plane 60, A_elbow 95, O_shoulder elev 30 plane -20, O_elbow 70,"
+            " torso rot 12 lat -6, head_look rot 8"
+        ),
+    ),
+    (
+        "R",
+        (
+            "O_shoulder elev 60 plane 60, O_elbow 95, A_shoulder elev 30 plane -20, A_elbow 70,"
+            " torso rot -12 lat 6, head_look rot -8"
+        ),
+    ),
+    (
+        "L",
+        "B_shoulder elev 130 plane 40, B_elbow 60, B_collar 14, torso rot -10 lat -6, head_look -8",
+    ),
     ("R", "B_shoulder elev 70 plane 50, B_elbow 100, B_collar 4, torso rot 10 lat 6, head_look 4"),
-)  # fmt: skip
+)
 """Foot that carries the beat, and the rest of the body."""
 
 
@@ -72,7 +92,15 @@ def dance(f: Frame, s: State) -> list[Step]:
                 f"{other(side)}_hip.flex": 20.0,
             }
             made.append(st)
-            made.append(step(0.42, "dips on the beat", "B_knee 36, B_hip 26, B_ankle 13", steady=True, contacts=list(FEET)))  # fmt: skip
+            made.append(
+                step(
+                    0.42,
+                    "dips on the beat",
+                    "B_knee 36, B_hip 26, B_ankle 13",
+                    steady=True,
+                    contacts=list(FEET),
+                )
+            )
     return [*made, Step(0.8, arms_down() | rest_of(s.dofs), "stands", contacts=list(FEET))]
 
 
@@ -80,9 +108,28 @@ def fall(f: Frame, s: State) -> list[Step]:
     """Knees give way, down to the floor, and stays there."""
     s.held.clear()
     s.posture = "lie"
-    fold = step(0.7, "the knees give way", "B_hip 105, B_knee 118, B_ankle 30, torso 40, head_look 18, B_shoulder elev 30 plane 60, B_elbow 30", steady=True)  # fmt: skip
-    sit = step(0.6, "drops onto the floor", "B_hip 100 abd 6, B_knee 105, torso 24, B_shoulder elev 40 plane -30, B_elbow 20", steady=True, contacts=[*FEET, "pelvis"])  # fmt: skip
-    flat = step(1.0, "lies on the floor", "B_hip 18, B_knee 30, B_ankle -8, torso 0, head_look 6, B_shoulder elev 40 plane 5, B_elbow 25", hold=1.2, steady=True)  # fmt: skip
+    fold = step(
+        0.7,
+        "the knees give way",
+        "B_hip 105, B_knee 118, B_ankle 30, torso 40, head_look 18, B_shoulder elev 30 plane 60,"
+        " B_elbow 30",
+        steady=True,
+    )
+    sit = step(
+        0.6,
+        "drops onto the floor",
+        "B_hip 100 abd 6, B_knee 105, torso 24, B_shoulder elev 40 plane -30, B_elbow 20",
+        steady=True,
+        contacts=[*FEET, "pelvis"],
+    )
+    flat = step(
+        1.0,
+        "lies on the floor",
+        "B_hip 18, B_knee 30, B_ankle -8, torso 0, head_look 6, B_shoulder elev 40 plane 5,"
+        " B_elbow 25",
+        hold=1.2,
+        steady=True,
+    )
     flat.root, flat.contacts = {"pitch_deg": -86.0}, ["pelvis", "back"]
     return [fold, sit, flat]
 
@@ -98,7 +145,14 @@ def breathe(f: Frame, s: State) -> list[Step]:
     """Shoulders and chest rise and sink."""
     made = []
     for _ in range(f.count(1 if "deep" in f.text else 2, 6)):
-        made.append(step(1.4, "breathes in", "torso -8, head_look -6, B_collar 12, B_shoulder elev 18 plane 20", hold=0.3))  # fmt: skip
+        made.append(
+            step(
+                1.4,
+                "breathes in",
+                "torso -8, head_look -6, B_collar 12, B_shoulder elev 18 plane 20",
+                hold=0.3,
+            )
+        )
         made.append(
             step(1.5, "breathes out", "torso 4, head_look 4, B_collar 0, B_shoulder elev 8")
         )
@@ -123,13 +177,34 @@ def stretch(f: Frame, s: State) -> list[Step]:
         from .posture import side_bend
 
         return side_bend(f, s)
-    up = step(1.2, "stretches up", BODY["overhead"] + ", torso -10, head_look -14, B_knee 4, B_hip 2, B_ankle 2", hold=f.seconds or 0.8)  # fmt: skip
+    up = step(
+        1.2,
+        "stretches up",
+        BODY["overhead"] + ", torso -10, head_look -14, B_knee 4, B_hip 2, B_ankle 2",
+        hold=f.seconds or 0.8,
+    )
     out = step(
         1.0,
         "opens the arms",
         "B_shoulder elev 95 plane -10, B_elbow 6, B_collar 0, torso -6, head_look -6",
     )
-    back = Step(0.8, arms_down() | rest_of(("torso.flex", "head_look.flex", "L_knee.flex", "R_knee.flex", "L_hip.flex", "R_hip.flex", "L_ankle.dorsi", "R_ankle.dorsi")), "stands relaxed")  # fmt: skip
+    back = Step(
+        0.8,
+        arms_down()
+        | rest_of(
+            (
+                "torso.flex",
+                "head_look.flex",
+                "L_knee.flex",
+                "R_knee.flex",
+                "L_hip.flex",
+                "R_hip.flex",
+                "L_ankle.dorsi",
+                "R_ankle.dorsi",
+            )
+        ),
+        "stands relaxed",
+    )
     return [up, out, back] * f.count(1, 4)
 
 
@@ -148,12 +223,30 @@ def jumping_jack(f: Frame, s: State) -> list[Step]:
     """Feet apart and arms up with a small jump, and back."""
     made = [step(0.4, "dips", "B_hip 48, B_knee 64, B_ankle 23, torso 8")]
     for _ in range(f.count(3, 12)):
-        out = step(0.42, "jumps, arms up and feet apart", "B_hip 40 abd 22, B_knee 58, B_ankle 21, B_shoulder elev 160 plane 8, B_elbow 8, B_collar 20", ease="ballistic", steady=True)  # fmt: skip
+        out = step(
+            0.42,
+            "jumps, arms up and feet apart",
+            "B_hip 40 abd 22, B_knee 58, B_ankle 21, B_shoulder elev 160 plane 8, B_elbow 8,"
+            " B_collar 20",
+            ease="ballistic",
+            steady=True,
+        )
         out.contacts, out.root = list(FEET), {"height_mode": "ballistic", "height": 0.08}
-        back = step(0.42, "jumps, feet together and arms down", "B_hip 46 abd 0, B_knee 64, B_ankle 23, B_shoulder elev 12, B_elbow 10, B_collar 0", ease="ballistic", steady=True)  # fmt: skip
+        back = step(
+            0.42,
+            "jumps, feet together and arms down",
+            "B_hip 46 abd 0, B_knee 64, B_ankle 23, B_shoulder elev 12, B_elbow 10, B_collar 0",
+            ease="ballistic",
+            steady=True,
+        )
         back.contacts, back.root = list(FEET), {"height_mode": "ballistic", "height": 0.08}
         made += [out, back]
-    return [*made, Step(0.6, arms_down() | rest_of([n for st in made for n in st.dofs]), "stands", steady=True)]  # fmt: skip
+    return [
+        *made,
+        Step(
+            0.6, arms_down() | rest_of([n for st in made for n in st.dofs]), "stands", steady=True
+        ),
+    ]
 
 
 def skip_rope(f: Frame, s: State) -> list[Step]:
@@ -161,7 +254,13 @@ def skip_rope(f: Frame, s: State) -> list[Step]:
     arms = "B_shoulder elev 28 plane -10 axial -40, B_elbow 70"
     made = [step(0.5, "holds a rope", f"{arms}, B_hip 46, B_knee 64, B_ankle 23")]
     for n in range(f.count(5, 15)):
-        land = step(0.36, "hops over the rope", f"B_hip 46, B_knee 64, B_ankle 23, B_elbow {78 if n % 2 else 62}", ease="ballistic", steady=True)  # fmt: skip
+        land = step(
+            0.36,
+            "hops over the rope",
+            f"B_hip 46, B_knee 64, B_ankle 23, B_elbow {78 if n % 2 else 62}",
+            ease="ballistic",
+            steady=True,
+        )
         land.contacts, land.root = list(FEET), {"height_mode": "ballistic", "height": 0.07}
         made.append(land)
     home = arms_down() | rest_of([n for st in made for n in st.dofs])
@@ -198,7 +297,13 @@ def _down_on_hands(s: State) -> list[Step]:
     made: list[Step] = []
     if s.posture not in ("crawl", "plank"):
         made = crawl(Frame(text="crawl", steps=1), s)[:-2]
-    line = step(1.0, "straightens into a plank", "B_hip 0, B_knee 4, B_ankle 10, B_foot 50, torso 0, head_look -10, B_shoulder elev 84 plane 80, B_elbow 6", steady=True)  # fmt: skip
+    line = step(
+        1.0,
+        "straightens into a plank",
+        "B_hip 0, B_knee 4, B_ankle 10, B_foot 50, torso 0, head_look -10, B_shoulder elev 84 plane"
+        " 80, B_elbow 6",
+        steady=True,
+    )
     line.root, line.contacts = {"pitch_deg": 74.0}, ["L_toes", "R_toes", *HANDS]
     return [*made, line]
 
@@ -208,7 +313,12 @@ def situp(f: Frame, s: State) -> list[Step]:
     from .posture import lie
 
     made = lie(Frame(text="lie"), s) if s.posture != "lie" else []
-    bent = step(0.9, "bends the knees", "B_hip 45, B_knee 90, B_ankle 0, B_shoulder elev 30 plane 85 axial 60, B_elbow 110", steady=True)  # fmt: skip
+    bent = step(
+        0.9,
+        "bends the knees",
+        "B_hip 45, B_knee 90, B_ankle 0, B_shoulder elev 30 plane 85 axial 60, B_elbow 110",
+        steady=True,
+    )
     bent.root, bent.contacts = {"pitch_deg": -88.0}, ["pelvis", "back", *FEET]
     made.append(bent)
     for _ in range(f.count(2, 8)):
@@ -227,7 +337,12 @@ def burpee(f: Frame, s: State) -> list[Step]:
 
     made = []
     for _ in range(f.count(1, 4)):
-        low = step(0.9, "squats, hands to the floor", "B_hip 118, B_knee 120, B_ankle 34, torso 60, B_shoulder elev 70 plane 86, B_elbow 4", steady=True)  # fmt: skip
+        low = step(
+            0.9,
+            "squats, hands to the floor",
+            "B_hip 118, B_knee 120, B_ankle 34, torso 60, B_shoulder elev 70 plane 86, B_elbow 4",
+            steady=True,
+        )
         made.append(low)
         made += jump(Frame(text="jump", flags={"high"}), s)
     return made
@@ -246,9 +361,37 @@ def robot(f: Frame, s: State) -> list[Step]:
         return [*rise_first(f, s), Step(0.6, stiff, "lifts a forearm", ease="snap"), walk]
     made = []
     for lead in "RL" * f.count(1, 4):
-        made.append(step(0.35, "moves like a machine", "A_shoulder elev 4, A_elbow 90, O_shoulder elev 4, O_elbow 0, torso rot 0", lead, hold=0.25, ease="snap"))  # fmt: skip
-        made.append(step(0.35, "turns at a right angle", f"torso rot {24 if lead == 'L' else -24}, head_look rot {30 if lead == 'L' else -30}", lead, hold=0.25, ease="snap"))  # fmt: skip
-        made.append(step(0.35, "forearms change", "A_elbow 0, O_elbow 90, head_look rot 0", lead, hold=0.25, ease="snap"))  # fmt: skip
+        made.append(
+            step(
+                0.35,
+                "moves like a machine",
+                "A_shoulder elev 4, A_elbow 90, O_shoulder elev 4, O_elbow 0, torso rot 0",
+                lead,
+                hold=0.25,
+                ease="snap",
+            )
+        )
+        made.append(
+            step(
+                0.35,
+                "turns at a right angle",
+                f"torso rot {24 if lead == 'L' else -24}, head_look rot"
+                f" {30 if lead == 'L' else -30}",
+                lead,
+                hold=0.25,
+                ease="snap",
+            )
+        )
+        made.append(
+            step(
+                0.35,
+                "forearms change",
+                "A_elbow 0, O_elbow 90, head_look rot 0",
+                lead,
+                hold=0.25,
+                ease="snap",
+            )
+        )
     return [*made, Step(0.6, arms_down() | {"torso.rot": 0.0, "head_look.rot": 0.0}, "stands")]
 
 
@@ -274,21 +417,51 @@ def monkey(f: Frame, s: State) -> list[Step]:
     assert walk.gait is not None
     walk.dofs, walk.text = angles(low), "walks like an ape"
     walk.gait |= {"crouch": 0.1, "lean_deg": 30.0, "arm_swing": 1.5, "width": 0.3}
-    return [*rise_first(f, s), step(0.8, "bends low", low + ", B_hip 40, B_knee 50, B_ankle 18"), walk,
-            Step(0.9, rest_of(angles(low)) | arms_down(), "stands upright", free=True)]  # fmt: skip
+    return [
+        *rise_first(f, s),
+        step(0.8, "bends low", low + ", B_hip 40, B_knee 50, B_ankle 18"),
+        walk,
+        Step(0.9, rest_of(angles(low)) | arms_down(), "stands upright", free=True),
+    ]
 
 
 def gymnast(f: Frame, s: State) -> list[Step]:
     """Feet together, arms high and open, chest out."""
     return [
-        step(0.6, "strikes a pose", "B_shoulder elev 145 plane 15, B_elbow 4, B_collar 18, torso -8, head_look -10, B_knee 4, B_hip 2, B_ankle 2", hold=f.seconds or 1.2),
-        Step(0.8, arms_down() | rest_of(("torso.flex", "head_look.flex", "L_knee.flex", "R_knee.flex", "L_hip.flex", "R_hip.flex", "L_ankle.dorsi", "R_ankle.dorsi")), "stands relaxed", free=True),
-    ]  # fmt: skip
+        step(
+            0.6,
+            "strikes a pose",
+            "B_shoulder elev 145 plane 15, B_elbow 4, B_collar 18, torso -8, head_look -10, B_knee"
+            " 4, B_hip 2, B_ankle 2",
+            hold=f.seconds or 1.2,
+        ),
+        Step(
+            0.8,
+            arms_down()
+            | rest_of(
+                (
+                    "torso.flex",
+                    "head_look.flex",
+                    "L_knee.flex",
+                    "R_knee.flex",
+                    "L_hip.flex",
+                    "R_hip.flex",
+                    "L_ankle.dorsi",
+                    "R_ankle.dorsi",
+                )
+            ),
+            "stands relaxed",
+            free=True,
+        ),
+    ]
 
 
 def surf(f: Frame, s: State) -> list[Step]:
     """Low, sideways, arms out, swaying."""
-    base = "B_hip 48 abd 14, B_knee 58, B_ankle 18, torso 14 rot 20, B_shoulder elev 75 plane 5, B_elbow 12, head_look rot 30"  # fmt: skip
+    base = (
+        "B_hip 48 abd 14, B_knee 58, B_ankle 18, torso 14 rot 20, B_shoulder elev 75 plane 5,"
+        " B_elbow 12, head_look rot 30"
+    )
     made = [step(0.8, "stands on a board", base)]
     for _ in range(f.count(3, 8)):
         made.append(step(0.6, "balances", "torso lat 12, B_shoulder elev 88 plane 5"))
@@ -300,8 +473,23 @@ def dig(f: Frame, s: State) -> list[Step]:
     """Down with the shovel, up and over to the side."""
     made = []
     for _ in range(f.count(2, 6)):
-        made.append(step(0.8, "drives the shovel in", "torso 40 rot -10, B_hip 55, B_knee 50, B_ankle 16, A_shoulder elev 40 plane 95, A_elbow 30, O_shoulder elev 55 plane 90, O_elbow 10", hold=0.15))  # fmt: skip
-        made.append(step(0.7, "throws it aside", "torso 12 rot 26, B_hip 20, B_knee 24, B_ankle 9, A_shoulder elev 50 plane 105, A_elbow 60, O_shoulder elev 60 plane 40, O_elbow 30"))  # fmt: skip
+        made.append(
+            step(
+                0.8,
+                "drives the shovel in",
+                "torso 40 rot -10, B_hip 55, B_knee 50, B_ankle 16, A_shoulder elev 40 plane 95,"
+                " A_elbow 30, O_shoulder elev 55 plane 90, O_elbow 10",
+                hold=0.15,
+            )
+        )
+        made.append(
+            step(
+                0.7,
+                "throws it aside",
+                "torso 12 rot 26, B_hip 20, B_knee 24, B_ankle 9, A_shoulder elev 50 plane 105,"
+                " A_elbow 60, O_shoulder elev 60 plane 40, O_elbow 30",
+            )
+        )
     return [*made, Step(0.8, arms_down() | rest_of([n for st in made for n in st.dofs]), "stands")]
 
 
@@ -318,9 +506,20 @@ def put_on(f: Frame, s: State) -> list[Step]:
 
 
 def dive(f: Frame, s: State) -> list[Step]:
-    """Arms swing back, then overhead in a stretched pose on the toes; the flight itself is left out."""
-    ready = step(0.8, "swings the arms back", "B_hip 70, B_knee 60, B_ankle 18, torso 40, B_shoulder elev 50 plane -60, head_look -20", hold=0.2)  # fmt: skip
-    reach = step(0.4, "swings them overhead", BODY["overhead"] + ", B_hip 9, B_knee 10, B_ankle 5, torso 8, head_look 8", hold=0.6)  # fmt: skip
+    """Arms swing back, then overhead in a stretched pose on the toes; the flight itself is left
+    out."""
+    ready = step(
+        0.8,
+        "swings the arms back",
+        "B_hip 70, B_knee 60, B_ankle 18, torso 40, B_shoulder elev 50 plane -60, head_look -20",
+        hold=0.2,
+    )
+    reach = step(
+        0.4,
+        "swings them overhead",
+        BODY["overhead"] + ", B_hip 9, B_knee 10, B_ankle 5, torso 8, head_look 8",
+        hold=0.6,
+    )
     return [ready, reach, release(s, "LR", 0.8)]
 
 
