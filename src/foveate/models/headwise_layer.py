@@ -88,6 +88,7 @@ class HeadwiseLayer(CacheLayerMixin):
             v: Values, `[B, Hk, L, Dv]`.
         """
         self.update(k, v)
+        delattr(k, _ATTACHED)  # they are the caller's, who may hand them to a model
         self._waiting = False
         self.rings.write(k, v)
 
