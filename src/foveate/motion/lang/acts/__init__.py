@@ -11,14 +11,46 @@ from collections.abc import Callable
 
 from ..frames import Frame
 from ..score import State, Step
-from . import arms, combat, head, legs, locomotion, parts, posture, whole
+from . import (
+    arms,
+    bending,
+    characters,
+    combat,
+    exercises,
+    footwork,
+    hands,
+    head,
+    jumping,
+    legs,
+    locomotion,
+    parts,
+    posture,
+    things,
+    whole,
+)
 from .gestures import GESTURES, gesture
 from .sports import SHOTS, shot
 
 Primitive = Callable[[Frame, State], list[Step]]
 
-_FILES = (arms, combat, head, legs, locomotion, parts, posture, whole)
-_ALIASES = {"touch": arms.touch_, "shiver": whole.shiver}
+_FILES = (
+    arms,
+    bending,
+    characters,
+    combat,
+    exercises,
+    footwork,
+    hands,
+    head,
+    jumping,
+    legs,
+    locomotion,
+    parts,
+    posture,
+    things,
+    whole,
+)
+_ALIASES = {"touch": hands.touch_, "shiver": whole.shiver}
 
 
 def known(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..poses import BODY
-from .arms import _stand_back
+from .arms import stand_back
 from .common import (
     WORD,
     Frame,
@@ -56,7 +56,7 @@ def punch(f: Frame, s: State) -> list[Step]:
         back = angles(BODY["guard"], side) | {"torso.rot": 0.0, f"{side}_collar.prot": 0.0}
         made.append(Step(0.22, back, "back to guard"))
     made[-1].hold = 0.2
-    return [*made, _stand_back(s)]
+    return [*made, stand_back(s)]
 
 
 def block(f: Frame, s: State) -> list[Step]:
@@ -64,7 +64,7 @@ def block(f: Frame, s: State) -> list[Step]:
     s.held |= {"L", "R"}
     made = step(0.4, "takes a guard", BODY["guard"] + ", B_shoulder elev 66 plane 76 axial 20, "
                 "B_elbow 128, head_look 8", hold=f.seconds or 0.9)  # fmt: skip
-    return [made, _stand_back(s)] if "stance" not in f.text else [made]
+    return [made, stand_back(s)] if "stance" not in f.text else [made]
 
 
 def chop(f: Frame, s: State) -> list[Step]:
@@ -86,7 +86,7 @@ def chop(f: Frame, s: State) -> list[Step]:
             )
         )
         made.append(step(0.5, "rises", "torso 4, B_knee 18, B_hip 12, B_ankle 6", side))
-    return [*made, _stand_back(s)]
+    return [*made, stand_back(s)]
 
 
 def lunge_thrust(f: Frame, s: State) -> list[Step]:
@@ -111,7 +111,7 @@ def lunge_thrust(f: Frame, s: State) -> list[Step]:
         back.contacts = [{"part": f"{side}_foot", "step": (-0.5, 0.0)}, f"{other(side)}_foot"]
         back.root = {"travel": (-0.25, 0.0)}
         made += [out, back]
-    return [*made, _stand_back(s)]
+    return [*made, stand_back(s)]
 
 
 THROWS = {
@@ -205,96 +205,10 @@ def throw(f: Frame, s: State) -> list[Step]:
             made.append(
                 step(dt, f"{text} with the {WORD[side]} arm", part, side, hold=hold, ease=ease)
             )
-        made.append(_stand_back(s))
+        made.append(stand_back(s))
         made[-1].dofs["torso.lat"] = 0.0
     s.carrying = False
     return made
-
-
-def catch(f: Frame, s: State) -> list[Step]:
-    """Hands go out with the eyes, close, and draw in."""
-    high = f.direction() in ("up", "overhead")
-    out = ("B_shoulder elev 140 plane 75, B_elbow 25, B_collar 16, head_look -20" if high else
-           "B_shoulder elev 58 plane 82 axial 10, B_elbow 38, head_look 4, B_knee 24, B_hip 18, "
-           "B_ankle 8")  # fmt: skip
-    made = [
-        step(0.5, "reaches out to catch", out, hold=0.2),
-        step(0.3, "draws it in", "B_shoulder elev 26 plane 70 axial 30, B_elbow 105, torso 8, "
-             "head_look 6", ease="decelerate", hold=0.5),
-    ]  # fmt: skip
-    return [*made, _stand_back(s)]
-
-
-def pick_up(f: Frame, s: State) -> list[Step]:
-    """Squat and bend to the floor, grip, rise with it; it stays in the hands."""
-    side = arm_side(f, "B")
-    thing = f.object("box", "ball", "weight")
-    word = f"the {thing[1]}" if thing else "it"
-    reach = "A_shoulder elev 62 plane 86, A_elbow 6"
-    low = angles("B_hip 100, B_knee 92, B_ankle 24, torso 50, head_look -12") | angles(reach, side)
-    down = Step(1.1, low, f"bends down to {word}", hold=0.35, steady=True)
-    hold = "A_shoulder elev 12 plane 60 axial 12, A_elbow 82" if side == "B" else (
-        "A_shoulder elev 14 plane 60, A_elbow 75")  # fmt: skip
-    rise = Step(1.1, angles("B_hip 9, B_knee 14, B_ankle 5, torso -3, head_look 0")
-                | angles(hold, side), f"lifts {word}", hold=0.3, steady=True)  # fmt: skip
-    made = []
-    for n in range(f.count(1, 5)):
-        if n:
-            made.append(Step(1.0, low, "puts it down again", hold=0.2, steady=True))
-        made += [down, rise] if not n else [rise]
-    if f.direction() == "overhead":
-        made.append(Step(0.9, angles(BODY["overhead"]), f"lifts {word} overhead", hold=0.5))
-    s.carrying = True
-    s.held |= set("LR" if side == "B" else side)
-    return made
-
-
-def put_down(f: Frame, s: State) -> list[Step]:
-    """Down to the floor (or a table), let go, up with empty hands."""
-    side = arm_side(f, "B")
-    table = f.object("wall")
-    made = []
-    if not s.carrying:
-        made.append(step(0.5, "holds a thing", "A_shoulder elev 12 plane 60 axial 12, A_elbow 82",
-                         side))  # fmt: skip
-    if table:
-        made.append(
-            step(
-                0.8,
-                f"puts it on the {table[1]}",
-                "A_shoulder elev 42 plane 84, A_elbow 38, torso 18, head_look 14",
-                side,
-                hold=0.3,
-            )
-        )
-    else:
-        low = angles("B_hip 100, B_knee 92, B_ankle 24, torso 50, head_look -12") | angles(
-            "A_shoulder elev 62 plane 86, A_elbow 6", side
-        )
-        made.append(Step(1.1, low, "puts it down", hold=0.3, steady=True))
-    s.carrying = False
-    s.held.clear()
-    back = _stand_back(s, 1.0)
-    back.dofs |= angles("B_hip 9, B_knee 14, B_ankle 5")
-    back.free = False
-    return [*made, back]
-
-
-def carry(f: Frame, s: State) -> list[Step]:
-    """Both forearms level in front."""
-    s.carrying = True
-    s.held |= {"L", "R"}
-    if f.joined_by == "with" and f.relation == "while":
-        seconds = 0.4
-    else:
-        seconds = f.seconds or 0.6
-    made = step(0.8, "holds a thing in front", "B_shoulder elev 12 plane 60 axial 12, B_elbow 82, "
-                "torso -3", hold=seconds)  # fmt: skip
-    if f.joined_by == "" and f.relation == "then" and (f.metres or f.steps or f.directions):
-        from .locomotion import gait
-
-        return [made, *gait(f, s)]
-    return [made]
 
 
 def dodge(f: Frame, s: State) -> list[Step]:
@@ -310,7 +224,7 @@ def dodge(f: Frame, s: State) -> list[Step]:
             f"head_look lat {8 * side}, B_shoulder elev 50 plane 60 axial 20, B_elbow 115",
         )
     away.hold = 0.15
-    back = _stand_back(s, 0.5)
+    back = stand_back(s, 0.5)
     back.dofs |= {"torso.lat": 0.0, "head_look.lat": 0.0}
     back.free = False
     return [away, back] * f.count(1, 5)
@@ -320,13 +234,7 @@ def duck(f: Frame, s: State) -> list[Step]:
     """A quick drop of head and trunk."""
     down = step(0.35, "ducks", "B_hip 82, B_knee 84, B_ankle 24, torso 32, head_look 18, "
                 "B_shoulder elev 40 plane 60, B_elbow 90", hold=0.35, steady=True)  # fmt: skip
-    back = _stand_back(s, 0.6)
+    back = stand_back(s, 0.6)
     back.dofs |= {"head_look.flex": 0.0}
     back.free = False
     return [down, back] * f.count(1, 5)
-
-
-__all__ = [
-    "block", "carry", "catch", "chop", "dodge", "duck", "lunge_thrust", "pick_up", "punch",
-    "put_down", "throw",
-]  # fmt: skip

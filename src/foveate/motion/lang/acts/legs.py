@@ -153,7 +153,7 @@ def yoga(f: Frame, s: State) -> list[Step]:
     kind = f.setting("pose", "tree")
     side = leg_side(f)
     if kind == "warrior":
-        from .posture import stride_pose
+        from .bending import stride_pose
 
         return stride_pose(f, s, side, "B_shoulder elev 90 plane 0, B_elbow 3", "warrior pose",
                            f.seconds or 2.0)  # fmt: skip
@@ -274,9 +274,3 @@ def weight_shift(f: Frame, s: State) -> list[Step]:
             made[-1].dofs = {"torso.lat": -4.0 if side == "L" else 4.0}
     made.append(Step(0.7, {"torso.lat": 0.0}, "stands on both feet", contacts=list(FEET)))
     return made
-
-
-__all__ = [
-    "bend_knees", "heel_raise", "kick", "knee_lift", "lift_leg", "one_leg", "stomp", "swing_leg",
-    "tap_foot", "weight_shift", "yoga",
-]  # fmt: skip

@@ -7,8 +7,9 @@ direction are named ("splorks the left arm upwards").
 from __future__ import annotations
 
 from ..poses import BODY, TOUCH
-from .arms import LOW, POINTS, spread, touch_
+from .arms import POINTS, spread
 from .common import WORD, Frame, State, Step, angles, arm_side, arms_down, step
+from .hands import LOW, touch_
 from .head import look, roll_head, tilt_head
 
 ARM = ("arm", "hand", "elbow", "wrist", "shoulder")
@@ -159,7 +160,8 @@ def _head(f: Frame, s: State, way: str) -> list[Step]:
 
 
 def _trunk(f: Frame, s: State, way: str) -> list[Step]:
-    from .posture import bend, lean, straighten, twist
+    from .bending import bend, lean, twist
+    from .posture import straighten
 
     if way == "straighten" or way == "raise":
         return straighten(f, s)

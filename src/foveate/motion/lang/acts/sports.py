@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .combat import _stand_back
+from .combat import stand_back
 from .common import Frame, State, Step, one_arm, step
 
 Beat = tuple[float, str, str, float]
@@ -196,7 +196,7 @@ def shot(name: str, f: Frame, s: State) -> list[Step]:
             turned = re.sub(r"\{(-?\d+)\}", lambda m: str(int(m[1]) * sign), told)
             ease = "accelerate" if dt < 0.3 and n else "smooth"
             made.append(step(dt, text, turned, side, hold=hold, ease=ease))
-    back = _stand_back(s, 0.9)
+    back = stand_back(s, 0.9)
     back.dofs |= {
         "torso.lat": 0.0,
         "head_look.lat": 0.0,
