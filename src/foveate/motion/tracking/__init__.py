@@ -83,11 +83,17 @@ def track(
         return any(attempt.good for attempt in tried)
 
     if method in ("auto", "T1"):
-        for preset in PRESETS:
-            tried.append(
-                _Attempt("T1", str(preset), tracker.run(preset, progress), reference, clip.body)
-            )
-            if tried[-1].good and tried[-1].mean <= FINE_CM:
+        for toes in (False, True):
+            wanted = reference_of(clip, model, toes=toes)
+            if toes and np.array_equal(wanted.active, reference.active):
+                break  # the toes carry already
+            name = ", on the toes" if toes else ""
+            for preset in PRESETS:
+                rollout = QPTracker(model, wanted).run(preset, progress)
+                tried.append(_Attempt("T1", f"{preset}{name}", rollout, wanted, clip.body))
+                if tried[-1].good and tried[-1].mean <= FINE_CM:
+                    break
+            if good():
                 break
     if method == "T2" or (method in ("auto", "rescue") and not good()):
         before = tracker.run(PRESETS[0])

@@ -68,8 +68,18 @@ class Reference:
         return len(self.qpos)
 
 
-def reference_of(clip: MotionClip, model: mujoco.MjModel, rate: float = 100.0) -> Reference:
-    """Sample a clip at `rate` and differentiate it."""
+def reference_of(
+    clip: MotionClip, model: mujoco.MjModel, rate: float = 100.0, *, toes: bool = False
+) -> Reference:
+    """Sample a clip at `rate` and differentiate it.
+
+    Args:
+        clip: Kinematic.
+        model: Its body in its scene.
+        rate: Samples per second.
+        toes: Let the tips of the toes carry weight too when the whole sole stands. Their joint is
+            weak, and pushed hard they sink in and creep; but they widen the support.
+    """
     qpos = _sampled(clip, rate)
     qvel = _smooth(_differences(model, qpos, rate))
     qacc = np.clip(_smooth(_gradient(qvel, rate)), -LIMIT, LIMIT)
@@ -84,7 +94,7 @@ def reference_of(clip: MotionClip, model: mujoco.MjModel, rate: float = 100.0) -
     speed = np.linalg.norm(_gradient(points, rate), axis=-1)
     near = np.abs(points[..., 2] - surface) < NEAR
     active = near & (speed < SLOW)
-    active = _steady(active & _declared(clip, sites, rate, len(qpos)), round(0.03 * rate))
+    active = _steady(active & _declared(clip, sites, rate, len(qpos), toes), round(0.03 * rate))
     ankles = [JOINT["L_ankle"], JOINT["R_ankle"]]
     feet, feet_quat = places[:, ankles], turns[:, ankles]
     feet_vel = _smooth(_gradient(feet, rate))
@@ -164,7 +174,9 @@ def _candidates(clip: MotionClip) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _declared(clip: MotionClip, sites: tuple[str, ...], rate: float, count: int) -> np.ndarray:
+def _declared(
+    clip: MotionClip, sites: tuple[str, ...], rate: float, count: int, toes: bool
+) -> np.ndarray:
     """Where the clip's own schedule allows a point to touch; everywhere if it has none."""
     allowed = np.zeros((count, len(sites)), bool)
     if not clip.contacts:
@@ -172,10 +184,8 @@ def _declared(clip: MotionClip, sites: tuple[str, ...], rate: float, count: int)
     at = np.arange(count) / rate * clip.fps
     low = np.clip(np.floor(at + 1e-6).astype(int), 0, len(clip) - 1)
     high = np.clip(np.ceil(at - 1e-6).astype(int), 0, len(clip) - 1)
-    # the joint of the toes is too weak to carry, and pushed hard they sink in; only a take-off
-    # cannot do without them
     flies = not np.any(list(clip.contacts.values()), axis=0).all()
-    ends = FEET if flies else tuple(end for end in FEET if "toe" not in end)
+    ends = FEET if flies or toes else tuple(end for end in FEET if "toe" not in end)
     for part, touches in clip.contacts.items():
         both = touches[low] & touches[high]
         names = clip.body.contact_points[part]
