@@ -71,6 +71,7 @@ def stages(
         out = (out * fine).to(q.dtype)
     if _adds(coarse):
         bias = select.log_sizes(means[0])
+        bias = None if bias is None else bias.unsqueeze(0)
         looked = scaled_dot_product_attention(
             *means, attn_mask=bias, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )

@@ -29,7 +29,6 @@ import torch
 from torch import Tensor
 
 from ..layouts.blocks import BlockLayout
-from ..layouts.budget import check_count
 from ..layouts.cubes import Cubes, choose_cube, pool
 from ..layouts.orders import axis_lengths
 from . import fields
@@ -91,7 +90,7 @@ class VSA(Selection):
         elif self.kv_grid is not None:
             _cube_of(self, "cube", self.cube, self.kv_grid)  # as many axes
         fields.flags(self, "own", "sized", "balanced")
-        check_count("VSA.keep", self.keep)
+        check_keep("VSA.keep", self.keep)
         number = self.keys.number
         if isinstance(self.keep, int) and self.keep > number:
             sides, grid = ("×".join(map(str, x)) for x in (self.keys.cube, self.keys.grid))
@@ -256,6 +255,16 @@ class VSA(Selection):
 
         coarse = per_head(self.coarse, q)
         return stages(self, q, k, v, request.scale, attend, coarse, 1.0, layout)
+
+
+def check_keep(name: str, keep: object) -> None:
+    """Raise ValueError unless this is a number or a share of cubes."""
+    whole = isinstance(keep, int) and not isinstance(keep, bool) and keep >= 1
+    if not whole and not (isinstance(keep, float) and 0 < keep <= 1):
+        raise ValueError(
+            f"{name} is {keep!r}; expected an int of at least 1 (cubes) or a float in (0, 1] "
+            "(share)"
+        )
 
 
 def cubes_kept(keep: int | float, number: int) -> int:
