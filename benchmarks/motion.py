@@ -72,12 +72,18 @@ def sentences(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return found
 
 
-def scenes(say: Callable[[str], None]) -> dict[str, Any]:
-    """Sitting, lying, reaching with things put at random; stepping stones."""
+def interactions(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Sitting, lying, reaching with things put at random."""
     from foveate.motion.evaluate import studies
 
-    kinds = [studies.interactions(kind, 10, step=say) for kind in ("sit", "lie", "reach")]
-    return {"interactions": kinds, "stones": studies.stones(placements=3, step=say)}
+    return [studies.interactions(kind, 10, step=say) for kind in ("sit", "lie", "reach")]
+
+
+def stones(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Stepping stones, farther and farther apart."""
+    from foveate.motion.evaluate import studies
+
+    return studies.stones(placements=3, step=say)
 
 
 def stages(say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -112,7 +118,13 @@ def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return rows
 
 
-STUDIES = {"sentences": sentences, "scenes": scenes, "stages": stages, "speed": speed}
+STUDIES = {
+    "sentences": sentences,
+    "stages": stages,
+    "speed": speed,
+    "interactions": interactions,
+    "stones": stones,
+}
 
 if __name__ == "__main__":
     raise SystemExit(main())

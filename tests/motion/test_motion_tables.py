@@ -33,10 +33,8 @@ def document():
             outcome("c", "sports", status="not understood", passed=0, measures={}),
             outcome("d", "styles", physical=False),
         ],
-        "scenes": {
-            "interactions": kinds,
-            "stones": [{"gap_m": 0.5, "crossed": 1.0, "placements": 5}],
-        },
+        "interactions": kinds,
+        "stones": [{"gap_m": 0.5, "crossed": 1.0, "placements": 5}],
         "stages": [
             {"name": "w", "stage": stage, **measures} for stage in ("linear", "filled", "performed")
         ],
