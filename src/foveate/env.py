@@ -1,4 +1,4 @@
-"""Every environment variable that foveate reads, in one table; nothing else reads them.
+"""Every environment variable that foveate reads; those of its own in one table.
 
 The one thing to know: an unset and an empty variable mean the same, the default.
 """
@@ -36,6 +36,11 @@ TARGET = Variable(
 
 VARIABLES: tuple[Variable, ...] = (CACHE, TARGET)
 """All of them, for `foveate doctor` and the docs."""
+
+
+def foreign(name: str) -> str | None:
+    """A variable that belongs to another program (a key, a display); None when unset or empty."""
+    return os.environ.get(name) or None
 
 
 def cache_folder() -> Path:

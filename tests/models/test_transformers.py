@@ -210,9 +210,23 @@ def test_softcap_of_a_model_is_refused(tiny, prompt):
         model(prompt[0])
 
 
-def test_training_is_refused_with_the_way_out(tiny, prompt):
+def test_training_gives_the_gradients_of_the_model(tiny, prompt):
+    grads = {}
+    for name in ("before", "accelerated"):
+        model = tiny()
+        handle = accelerate(model, precision="native") if name == "accelerated" else None
+        model(prompt[0]).logits.square().mean().backward()
+        grads[name] = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        if handle is not None:
+            handle.undo()
+    assert grads["before"].keys() == grads["accelerated"].keys()
+    for name, expected in grads["before"].items():
+        torch.testing.assert_close(grads["accelerated"][name], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_training_in_other_numbers_is_refused_with_the_way_out(tiny, prompt):
     with (
-        accelerate(tiny(), precision="native") as handle,
+        accelerate(tiny(), precision="sage2") as handle,
         pytest.raises(ValueError, match="no_grad"),
     ):
         handle.model(prompt[0])

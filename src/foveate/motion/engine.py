@@ -13,13 +13,14 @@ import sys
 
 import numpy as np
 
+from ..env import foreign
 from .rotations import Array
 
 
 def _choose_gl() -> None:
     if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
         return
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if foreign("DISPLAY") or foreign("WAYLAND_DISPLAY"):
         return
     for backend, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
         if ctypes.util.find_library(library):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from ...env import foreign
 from .errors import ProviderError, Refused, Unreachable
 from .messages import Capabilities, Completion, Image, Message, Provider, Text, Usage
 
@@ -44,7 +44,7 @@ class AnthropicProvider(Provider):
                 'anthropic:MODEL needs the anthropic client; pip install "foveate[mllm]"',
                 name=error.name,
             ) from error
-        key = os.environ.get(key_env)
+        key = foreign(key_env)
         if not key:
             raise Unreachable(f"no key for the Anthropic API: set {key_env}")
         self._errors = anthropic

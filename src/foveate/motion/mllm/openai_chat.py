@@ -8,11 +8,11 @@ without it, and that is remembered.
 from __future__ import annotations
 
 import base64
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from ...env import foreign
 from .errors import ProviderError, Refused, Unreachable
 from .messages import Capabilities, Completion, Image, Message, Provider, Usage, schema_hint
 
@@ -52,8 +52,8 @@ class OpenAIProvider(Provider):
             raise ModuleNotFoundError(
                 'openai:MODEL needs the openai client; pip install "foveate[mllm]"', name=error.name
             ) from error
-        key = os.environ.get(key_env)
-        url = base_url or os.environ.get("OPENAI_BASE_URL")
+        key = foreign(key_env)
+        url = base_url or foreign("OPENAI_BASE_URL")
         if not key and not (url and any(host in url for host in LOCAL)):
             raise Unreachable(
                 f"no key for {url or 'the OpenAI API'}: set {key_env}, or name a server as in "

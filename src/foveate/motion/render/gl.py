@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...env import foreign
 from .backdrop import SKY_LOW, decorate
 from .camera import Camera
 from .solids import Solid
@@ -51,7 +52,7 @@ def _context(width: int, height: int):
     Raises:
         RuntimeError: None of the ways works here; the message has the reason of each.
     """
-    asked = os.environ.get("MUJOCO_GL", "").lower()
+    asked = (foreign("MUJOCO_GL") or "").lower()
     refused = []
     for name in [asked] if asked in ("egl", "osmesa", "glfw") else ["egl", "osmesa"]:
         # PyOpenGL reads this once, when it is first imported
