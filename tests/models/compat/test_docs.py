@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from foveate.models.compat import sageattention, spas_sage_attn, xattn
+from foveate.models.compat import fastvideo_kernel, sageattention, spas_sage_attn, vsa, xattn
 
 PAGE = (Path(__file__).parents[3] / "docs" / "compat.md").read_text(encoding="utf-8")
 
@@ -21,7 +21,7 @@ def test_the_example_runs():
 
 def test_the_table_names_every_function():
     found = set(re.findall(r"`(\w+)`", PAGE.split("## What differs")[0]))
-    for module in (sageattention, spas_sage_attn, xattn):
+    for module in (fastvideo_kernel, sageattention, spas_sage_attn, vsa, xattn):
         public = {
             name
             for name, value in vars(module).items()
