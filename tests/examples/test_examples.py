@@ -15,6 +15,7 @@ PROMISES = {
     "own_blocks.py": ["BlockLayout(B=1, H=1, lengths=(512, 512)", "largest difference"],
     "packed_sequences.py": ["out (829, 8, 64)"],
     "sparse_report.py": ["retained    ", "before      Sparge(threshold=0.8", "bound       met"],
+    "video_gates.py": ["visits 25.0% of the blocks", "gradient of the gate", "step 5:  4 of 24"],
     "sparse_steps.py": ["step  2 dense", "step  3 sparse, first", "step 11 dense", "6 of 8"],
 }
 

@@ -98,7 +98,13 @@ class Cubes:
 
     def untile(self, x: Tensor) -> Tensor:
         """Slots `[B, H, N · E, …]` back to tokens `[B, H, L, …]`."""
-        return x.index_select(2, self.places(x.device))
+        if not self.exact:
+            return x.index_select(2, self.places(x.device))
+        axes = len(self.grid)
+        split = x.reshape(*x.shape[:2], *self.parts, *self.cube, *x.shape[3:])
+        pairs = [2 + at for axis in range(axes) for at in (axis, axis + axes)]
+        order = [0, 1, *pairs, *range(2 + 2 * axes, split.dim())]
+        return split.permute(order).reshape(x.shape)
 
     def lift(self, x: Tensor) -> Tensor:
         """One row per cube, `[B, H, N, D]`, to one per token, `[B, H, L, D]`."""
