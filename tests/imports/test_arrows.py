@@ -20,6 +20,8 @@ FORBIDDEN = {
     "attn/backends": ["foveate.attn.select", "foveate.attn.pipeline", "foveate.attn.api"],
     "attn": ["foveate.models", "foveate.cli", "foveate.measure", "foveate.report"],
     "models": ["foveate.cli"],
+    "tune": ["foveate.cli"],
+    "motion": ["foveate.attn", "foveate.models", "foveate.tune", "foveate.measure"],
 }
 
 
