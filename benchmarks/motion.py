@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ablations import write
-from benchmarks.motion_tables import fill_only, parts
+from benchmarks.motion_tables import RESULTS, fill_only, load, parts
 from foveate.measure.machine import commit, machine, versions
 
 ROOT = Path(__file__).parent.parent
-RESULTS = Path(__file__).parent / "results" / "motion.json"
 DOCUMENTS = ("docs/motion-tools.md", "docs/claims.md")
 TIMED = "a person waves with the right hand, then bows"
 STAGES = ("walk", "squat", "bow", "kick", "one-leg", "four-steps", "sit", "turn-left", "wave-right")
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="only rewrite the documents")
     parser.add_argument("--only", nargs="*", choices=list(STUDIES), help="some of the studies")
     args = parser.parse_args(argv)
-    document = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    document = load()
     if not args.render:
         for name in args.only or STUDIES:
             document[name] = STUDIES[name](_say)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+RESULTS = Path(__file__).parent / "results" / "motion.json"
 NOT_YET = "Not measured yet: `python -m benchmarks.motion` measures and fills this in."
+
+
+def load() -> dict[str, Any]:
+    """What was measured so far, or nothing."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
 
 
 def parts(document: dict[str, Any]) -> dict[str, Callable[[], str]]:
