@@ -31,7 +31,9 @@ def test_gradients_match_the_reference(target, call):
     dlse = torch.where(lse.isfinite(), dlse, 0)
     want = gradients(dout.double(), dlse, *wide, out, lse, backend="reference", **rest)
     got = gradients(dout, dlse, q, k, v, out.to(q.dtype), lse, backend="cpu", **rest)
-    limit = 5e-6 if q.dtype == torch.float32 else 2e-2
+    limit = 2e-6 if q.dtype == torch.float32 else 2e-2
+    if call.scale is not None and call.scale > 1:
+        limit *= call.scale  # scores, and the rounding of their exponentials, grow with the scale
     for x, exact, like in zip(got, want, (q, k, v), strict=True):
         assert x.shape == like.shape
         assert x.dtype == like.dtype
