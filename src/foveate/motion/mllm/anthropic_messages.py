@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...env import foreign
-from .errors import ProviderError, Refused, Unreachable
+from .errors import ProviderError, Refused, Unreachable, one_line, told
 from .messages import Capabilities, Completion, Image, Message, Provider, Text, Usage
 
 
@@ -115,27 +115,11 @@ class AnthropicProvider(Provider):
                 if "temperature" in str(error) and not self._without_temperature:
                     self._without_temperature = True
                     continue
-                raise ProviderError(f"{self.url} turned the request down: {_line(error)}") from None
-            except (api.AuthenticationError, api.PermissionDeniedError) as error:
-                raise Unreachable(f"{self.url} does not accept the key: {_line(error)}") from None
-            except api.NotFoundError as error:
-                raise Unreachable(
-                    f"{self.url} has no model {self.model!r}: {_line(error)}"
-                ) from None
-            except api.RateLimitError as error:
-                raise Unreachable(
-                    f"{self.url} is busy, also after retries: {_line(error)}"
-                ) from None
-            except api.APITimeoutError:
-                raise Unreachable(f"{self.url} did not answer in time; raise timeout") from None
-            except api.APIConnectionError:
-                raise Unreachable(f"cannot reach {self.url}; is there a network?") from None
-            except api.APIStatusError as error:
-                raise Unreachable(f"{self.url} failed: {_line(error)}") from None
-            except api.APIError as error:
                 raise ProviderError(
-                    f"{self.url} answered with something else: {_line(error)}"
+                    f"{self.url} turned the request down: {one_line(error)}"
                 ) from None
+            except api.APIError as error:
+                raise told(api, error, self.url, self.model, "is there a network?") from None
         raise ProviderError(f"{self.url} turned down every form of the request")
 
 
@@ -149,7 +133,3 @@ def _plain(message: Message) -> dict[str, Any]:
         elif isinstance(part, Text) and part.text:
             content.append({"type": "text", "text": part.text})
     return {"role": message.role, "content": content}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...env import foreign
-from .errors import ProviderError, Refused, Unreachable
+from .errors import ProviderError, Refused, Unreachable, one_line, told
 from .messages import Capabilities, Completion, Image, Message, Provider, Usage, schema_hint
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0")
@@ -121,28 +121,10 @@ class OpenAIProvider(Provider):
             except api.BadRequestError as error:
                 if not self._drop(str(error), schema):
                     raise ProviderError(
-                        f"{self.url} turned the request down: {_line(error)}"
+                        f"{self.url} turned the request down: {one_line(error)}"
                     ) from None
-            except (api.AuthenticationError, api.PermissionDeniedError) as error:
-                raise Unreachable(f"{self.url} does not accept the key: {_line(error)}") from None
-            except api.NotFoundError as error:
-                raise Unreachable(
-                    f"{self.url} has no model {self.model!r}: {_line(error)}"
-                ) from None
-            except api.RateLimitError as error:
-                raise Unreachable(
-                    f"{self.url} is busy, also after retries: {_line(error)}"
-                ) from None
-            except api.APITimeoutError:
-                raise Unreachable(f"{self.url} did not answer in time; raise timeout") from None
-            except api.APIConnectionError:
-                raise Unreachable(f"cannot reach {self.url}; is the server running?") from None
-            except api.APIStatusError as error:
-                raise Unreachable(f"{self.url} failed: {_line(error)}") from None
             except api.APIError as error:
-                raise ProviderError(
-                    f"{self.url} answered with something else: {_line(error)}"
-                ) from None
+                raise told(api, error, self.url, self.model, "is the server running?") from None
         raise ProviderError(f"{self.url} turned down every form of the request")
 
     def _options(
@@ -189,7 +171,3 @@ def _plain(message: Message) -> dict[str, Any]:
         else:
             content.append({"type": "text", "text": part.text})
     return {"role": message.role, "content": content}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
