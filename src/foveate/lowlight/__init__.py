@@ -1,0 +1,50 @@
+"""Low light: photographs, videos and machine vision in the dark.
+
+The one thing to know: a name is imported when it is first used, so `import foveate.lowlight` loads
+nothing but this file; what needs more than torch says which extra brings it.
+
+Images inside the room are float32 tensors `[B, 3, H, W]` (or `[3, H, W]`) in [0, 1], sRGB. RAW is
+packed `[B, 4, H/2, W/2]` in the order R, Gr, Gb, B, linear, black subtracted, white = 1. Arrays of
+uint8 and uint16 `[H, W, 3]` appear only where files begin.
+
+Three systems live here, after these papers: SACC (Wang et al., ACM MM 2022 and TPAMI 2024), REENet
+and FEM (Huang et al., TIP 2022). What the papers leave open is ours, and each page says where.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PLACES = {
+    # for people
+    "Enhancer": "enhance",
+    "METHODS": "enhance",
+    "Picture": "files",
+    "read_picture": "files",
+    "write_picture": "files",
+}
+"""Public name → module that holds it."""
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "foveate").startswith("foveate"):
+            raise
+        raise ModuleNotFoundError(
+            f"foveate.lowlight.{name} needs {error.name}, which is not installed; "
+            'pip install "foveate[lowlight]"',
+            name=error.name,
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
