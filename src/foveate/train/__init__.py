@@ -1,0 +1,25 @@
+"""Small, honest training: a loop that can be stopped, and what is trained with it.
+
+`fit` trains any model; `foveate.train.video` has a video diffusion transformer with video sparse
+attention, and films to train it on.
+
+The one thing to know: needs `pip install "foveate[train]"` for checkpoints (safetensors) and films.
+"""
+
+from .checkpoint import load_weights, read_facts, save_weights
+from .log import ProgressLine, Record, read_log
+from .loop import fit
+from .recipe import Recipe, Share, generator
+
+__all__ = [
+    "ProgressLine",
+    "Recipe",
+    "Record",
+    "Share",
+    "fit",
+    "generator",
+    "load_weights",
+    "read_facts",
+    "read_log",
+    "save_weights",
+]
