@@ -14,7 +14,7 @@ from .attn.api import attention, plan
 from .attn.gates import gated_attention
 from .attn.layouts import Band, BlockLayout, Hilbert, Tiles
 from .attn.pipeline import Plan
-from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
+from .attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3, SageBwd
 from .attn.report import Bound, Report
 from .attn.reuse import Reuse
 from .attn.schedule import Schedule
@@ -46,6 +46,7 @@ __all__ = [  # without accelerate: `from foveate import *` must work with torch 
     "Sage2",
     "Sage2pp",
     "Sage3",
+    "SageBwd",
     "Schedule",
     "Sparge",
     "Tiles",

@@ -33,7 +33,8 @@ def attention(
     """Attend: out = softmax(scale · q kᵀ + mask) v over selected blocks, in a chosen precision.
 
     Strided views are welcome; only a last dimension whose stride is not 1 is copied. Inputs are
-    never written to. Differentiable in q, k and v with precision "native" (which "auto" then is).
+    never written to. Differentiable in q, k and v with precision "native" (which "auto" then is)
+    and "sagebwd".
 
     Args:
         q: Queries, `[B, Hq, Lq, D]`, D from 8 to 256; float32, bfloat16, float16 or float64.

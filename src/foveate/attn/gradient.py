@@ -46,7 +46,7 @@ def trainable(
     if not numbers.trainable:
         raise ValueError(
             f'precision "{numbers.name}" has no backward pass and an input requires grad; '
-            'expected precision="native" to train, or a call under torch.no_grad()'
+            'expected precision="native" or "sagebwd" to train, or a call under torch.no_grad()'
         )
     return numbers
 

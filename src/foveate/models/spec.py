@@ -36,6 +36,7 @@ _CLASSES = {
     "sage2": "Sage2",
     "sage2++": "Sage2pp",
     "sage3": "Sage3",
+    "sagebwd": "SageBwd",
 }
 _EXAMPLES = {  # those without defaults
     "window": "window(1024,64)",

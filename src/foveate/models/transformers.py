@@ -282,6 +282,6 @@ def _accept_any_name() -> None:
 
 register(PREFIX)
 for _precision in PRECISIONS:
-    if _precision not in ("auto", "sagebwd"):
+    if _precision != "auto":
         register(f"{PREFIX}:{_precision}")
 _accept_any_name()

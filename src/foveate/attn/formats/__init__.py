@@ -12,12 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Granularity = Literal["tensor", "block", "warp", "thread", "token", "channel", "channel+tile"]
-"""Which elements share one scale; Q and K use the first five, V the last two.
+Granularity = Literal[
+    "tensor", "block", "warp", "thread", "token", "channel", "channel+tile", "tile"
+]
+"""Which elements share one scale; Q and K use the first five, V the last three.
 
 tensor: one per (batch, head). block: 128 queries / `tile` keys. warp: 32 queries / 64 keys.
 thread: rows that one GPU lane owns. token: one per row. channel: one per column of V.
-channel+tile: one per column of V in each tile of keys.
+channel+tile: one per column of V in each tile of keys. tile: one per tile of keys of V.
 """
 
 

@@ -74,6 +74,27 @@ def encode_channels_and_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantiz
     return Quantized(_codes(codes, limit), tile_scale=scale, tile=tile)
 
 
+def encode_tiles(v: Tensor, tile: int, limit: int = 127) -> Quantized:
+    """Write v in integers with one scale per tile of keys, for all channels together.
+
+    Source: SageBwd (arXiv 2505.11594), section 4: one scale for each block of FlashAttention.
+
+    Args:
+        v: float32 or float64, `[B, Hk, Lk, Dv]`.
+        tile: Keys per tile; the last tile may be shorter.
+        limit: Largest code.
+
+    Returns:
+        codes int8 `[B, Hk, Lk, Dv]`, tile_scale `[B, Hk, nTiles, 1]`.
+    """
+    length = v.shape[2]
+    padded = torch.nn.functional.pad(v, (0, 0, 0, -length % tile))
+    scale = padded.unflatten(2, (-1, tile)).abs().amax((3, 4)).clamp_min(SMALLEST) / limit
+    scale = scale[..., None]
+    codes = v / scale.repeat_interleave(tile, 2)[:, :, :length]
+    return Quantized(_codes(codes, limit), tile_scale=scale, tile=tile)
+
+
 def _codes(x: Tensor, limit: int) -> Tensor:
     # integers cannot hold NaN: it lives on in the scale
     return x.round().clamp_(-limit, limit).nan_to_num_(0.0).to(torch.int8)

@@ -10,6 +10,7 @@ from .sage import Sage
 from .sage2 import Sage2
 from .sage2pp import Sage2pp
 from .sage3 import Sage3
+from .sagebwd import SageBwd
 
 __all__ = [
     "Int8",
@@ -20,11 +21,12 @@ __all__ = [
     "Sage2",
     "Sage2pp",
     "Sage3",
+    "SageBwd",
     "precision_named",
 ]
 
 PRECISIONS: dict[str, type[Precision]] = {
-    kind.name: kind for kind in (Native, Int8, Sage, Sage2, Sage2pp, Sage3)
+    kind.name: kind for kind in (Native, Int8, Sage, Sage2, Sage2pp, Sage3, SageBwd)
 }
 
 
@@ -32,16 +34,11 @@ def precision_named(name: str) -> Precision:
     """The precision of that name, with its defaults.
 
     Args:
-        name: native, int8, sage, sage2, sage2++ or sage3.
+        name: native, int8, sage, sage2, sage2++, sage3 or sagebwd.
 
     Raises:
-        ValueError: The name is unknown, or it is "sagebwd", which does not exist yet.
+        ValueError: The name is unknown.
     """
     if name in PRECISIONS:
         return PRECISIONS[name]()
-    names = ", ".join(PRECISIONS)
-    if name == "sagebwd":
-        raise ValueError(
-            f'precision "sagebwd" (8-bit training) is not available yet; for inference use {names}'
-        )
-    raise ValueError(f'unknown precision "{name}"; precisions are {names}')
+    raise ValueError(f'unknown precision "{name}"; precisions are {", ".join(PRECISIONS)}')

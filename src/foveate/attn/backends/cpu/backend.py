@@ -272,6 +272,8 @@ def limits(bands: tuple[Band | None, ...], heads: int) -> tuple[Tensor, Tensor, 
 
 def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
     """Why the kernels cannot compute these numbers, or None."""
+    if recipe.back is not None:
+        return "has no backward pass in integers"
     if recipe.denominator != "exact":
         return f'sums p as it is (denominator="exact"), not "{recipe.denominator}"'
     if recipe.tile not in (64, 128):

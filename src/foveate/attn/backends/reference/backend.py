@@ -13,8 +13,10 @@ from ..base import Request
 from . import estimate
 from .attend import attend
 from .backward import backward
+from .backward_integer import backward_integer
 from .encode import Operands, encode
 
+VALUES_ONLY = ("channel", "channel+tile", "tile")  # granularities that only V may have
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -62,7 +64,8 @@ class Reference:
         layout: BlockLayout | None,
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        return backward(dout, dlse, q, k, v, out, lse, request, layout, mask)
+        how = backward if request.recipe.back is None else backward_integer
+        return how(dout, dlse, q, k, v, out, lse, request, layout, mask)
 
     @torch.no_grad()
     def block_means(
@@ -90,16 +93,18 @@ def _senseless(recipe: Recipe) -> str | None:
     """Why a recipe has no meaning, or None."""
     for side in ("q", "k"):
         fmt = getattr(recipe, side)
-        if isinstance(fmt, Unsigned | FP8) or "channel" in getattr(fmt, "granularity", ""):
+        by_column = getattr(fmt, "granularity", "") in VALUES_ONLY
+        if isinstance(fmt, Unsigned | FP8) or by_column:
             return f"{side} cannot be written in {fmt}; it takes Float, Integer by rows, or FP4"
     if isinstance(recipe.p, Integer):
         return f"p cannot be written in {recipe.p}; it takes Float, Unsigned, FP8 or FP4"
     if isinstance(recipe.v, Unsigned) or (
-        isinstance(recipe.v, Integer) and "channel" not in recipe.v.granularity
+        isinstance(recipe.v, Integer) and recipe.v.granularity not in VALUES_ONLY
     ):
-        return f"v cannot be written in {recipe.v}; it takes Float, Integer by channels, FP8 or FP4"
+        takes = "Float, Integer by channels or tiles, FP8 or FP4"
+        return f"v cannot be written in {recipe.v}; it takes {takes}"
     per_tile = isinstance(recipe.p, Unsigned) and recipe.p.max == "tile"
-    per_tile |= isinstance(recipe.v, Integer) and recipe.v.granularity == "channel+tile"
+    per_tile |= isinstance(recipe.v, Integer) and recipe.v.granularity != "channel"
     if per_tile and recipe.accumulate != "fp32":
         return f"factors per tile need accumulate fp32, the recipe says {recipe.accumulate}"
     if isinstance(recipe.p, FP4) and recipe.tile % recipe.p.group:

@@ -16,7 +16,12 @@ from ...formats.fp4 import encode_fp4
 from ...formats.fp8 import encode_fp8_channels
 from ...formats.fp16 import encode_fp16
 from ...formats.granularity import key_groups, query_groups
-from ...formats.integer import encode_channels, encode_channels_and_tiles, encode_rows
+from ...formats.integer import (
+    encode_channels,
+    encode_channels_and_tiles,
+    encode_rows,
+    encode_tiles,
+)
 from ...formats.quantized import Quantized
 from ...formats.smoothing import mean_of_blocks, mean_of_rows
 from ...precision.recipe import Recipe
@@ -124,6 +129,8 @@ def _write_v(v: Tensor, recipe: Recipe, dtype: torch.dtype) -> Quantized:
             return encode_channels(v.to(dtype), fmt.limit)
         case Integer(granularity="channel+tile") as fmt:
             return encode_channels_and_tiles(v.to(dtype), recipe.tile, fmt.limit)
+        case Integer(granularity="tile") as fmt:
+            return encode_tiles(v.to(dtype), recipe.tile, fmt.limit)
         case FP8(kind=kind, limit=limit):
             return encode_fp8_channels(v.to(dtype), kind, limit)
         case FP4() as fmt:
