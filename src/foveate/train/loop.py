@@ -9,6 +9,7 @@ processes under torchrun train the same curve, each on its share of every batch.
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 import time
@@ -121,6 +122,8 @@ def fit(
             progress(step, recipe.steps, journal.records[-1] if journal.records else None)
             if stopped and step < recipe.steps:
                 raise KeyboardInterrupt
+    if share.world > 1:
+        dist.barrier()  # what follows may read what the first process wrote
     return journal.records
 
 
@@ -234,7 +237,14 @@ def join_processes(device: torch.device) -> Share:
         if not dist.is_torchelastic_launched():
             return Share()
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)
     return Share(dist.get_rank(), dist.get_world_size())
+
+
+def _leave() -> None:
+    """Leave the group before the interpreter goes: threads of gloo would abort it."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _parallel(model: nn.Module, device: torch.device) -> DistributedDataParallel:
