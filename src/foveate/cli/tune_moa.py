@@ -29,6 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="length to validate at; default: 1.5 × longest; keeps to the density, too",
     )
+    add(
+        "--least",
+        type=float,
+        default=0.9,
+        metavar="X",
+        help="keep at least this share of --density at every length, default %(default)s",
+    )
+    add(
+        "--kinds",
+        default="facts,recall,summary",
+        metavar="K,K",
+        help="what a calibration text is asked for in turn, default %(default)s",
+    )
     add("--answer", type=int, default=64, help="tokens of an answer, default %(default)s")
     add("--score", default="abs", metavar="S", help="abs, signed, joint, joint_signed")
     add("--per-query", action="store_true", help="a rule for each query head, not each key head")
@@ -76,6 +89,8 @@ def tune(
             lengths=tuple(lengths),
             density=args.density,
             beyond=tuple(beyond),
+            least=args.least,
+            kinds=_kinds(args),
             samples=args.samples,
             answer=args.answer,
             score=args.score,
@@ -134,6 +149,7 @@ def render(plan: Any, out: Path) -> str:
 
 def check(args: argparse.Namespace) -> tuple[list[int], list[int], Path]:
     """Everything that can be wrong is found before the model is loaded."""
+    from ..tune.moa.calibrate import KINDS
     from .tune import output
 
     if args.density is None:
@@ -143,6 +159,10 @@ def check(args: argparse.Namespace) -> tuple[list[int], list[int], Path]:
     lengths, beyond = (_lengths(name, getattr(args, name)) for name in ("lengths", "beyond"))
     if not lengths:
         raise BadInput("--lengths is empty; expected numbers, e.g. 2048,4096,8192")
+    if not 0 <= args.least <= 1:
+        raise BadInput(f"--least is {args.least}; expected a share of --density, 0 to 1")
+    if not _kinds(args) or not set(_kinds(args)) <= set(KINDS):
+        raise BadInput(f'--kinds is "{args.kinds}"; expected some of {",".join(KINDS)}')
     for name in ("samples", "answer"):
         if getattr(args, name) < 1:
             raise BadInput(f"--{name} is {getattr(args, name)}; expected at least 1")
@@ -155,6 +175,10 @@ def check(args: argparse.Namespace) -> tuple[list[int], list[int], Path]:
     if args.text and args.records:
         raise BadInput("--text and --records are both given; expected one of them")
     return lengths, beyond, output(args)
+
+
+def _kinds(args: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(x.strip() for x in args.kinds.split(",") if x.strip())
 
 
 def _lengths(name: str, value: str) -> list[int]:
@@ -197,8 +221,8 @@ def _command(args: argparse.Namespace) -> str:
     model = args.model if "/" not in args.model else Path(args.model).name
     words = ["foveate", "tune", model, "--select", "moa", "--density", str(args.density)]
     words += ["--lengths", args.lengths, "--samples", str(args.samples)]
-    for name in ("beyond", "validate", "answer", "score"):
-        if getattr(args, name):
+    for name in ("beyond", "validate", "least", "kinds", "answer", "score"):
+        if getattr(args, name) not in ("", None):
             words += [f"--{name}", str(getattr(args, name))]
     words += ["--per-query"] * args.per_query
     for name in ("text", "records"):

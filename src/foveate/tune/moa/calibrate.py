@@ -10,7 +10,8 @@ The answer is what the dense model itself writes, greedily: what it says without
 should still say with them. Only the answer's loss counts.
 
 The one thing to know: an item has exactly length + 1 tokens; answers that end early are followed by
-padding, which a causal model cannot see.
+padding, which a causal model cannot see. "facts" resembles the usual tests of retrieval, so whoever
+judges a plan by those should see one made without it, too; "recall" and "summary" do not.
 Source: MoA (arXiv 2406.14909v3), §5; "facts" and "recall" are ours, so that any text will do.
 """
 
@@ -19,7 +20,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,38 +66,36 @@ def from_text(
     tokenizer: Any,
     text: str,
     length: int,
+    kind: str,
     number: int,
     *,
-    kinds: Sequence[str] = KINDS,
     part: tuple[float, float] = (0.0, 1.0),
     answer: int = ANSWER,
-) -> tuple[Tensor, str]:
+) -> Tensor:
     """The prompt of one item made of any text.
 
     Args:
         tokenizer: A transformers tokenizer.
         text: The text.
         length: Tokens of the item but for the last.
-        number: Which item; each begins elsewhere, hides its passage at another depth, and takes
-            its turn among the kinds.
-        kinds: What is asked, some of `KINDS`.
+        kind: What is asked, one of `KINDS`.
+        number: Which item of its kind; each begins elsewhere and hides its passage at another
+            depth.
         part: Where in the text the item may come from, as shares of it.
         answer: Tokens kept free for the answer.
 
     Returns:
-        int64 `[1, L]` with room for the answer, and the kind.
+        int64 `[1, L]` with room for the answer.
 
     Raises:
-        ValueError: The text is too short, or a kind is unknown.
+        ValueError: The text is too short, or the kind is unknown.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise ValueError(f'kind is "{kind}"; expected some of {", ".join(KINDS)}')
+    if kind not in KINDS:
+        raise ValueError(f'kind is "{kind}"; expected one of {", ".join(KINDS)}')
     if not text.strip():
         raise ValueError("the calibration text is empty; expected a long text of any kind")
     units = _units(text)
     units = units[int(part[0] * len(units)) : int(part[1] * len(units))]
-    kind = kinds[number % len(kinds)]
     draw = random.Random(f"{kind}/{length}/{number}")
     first = draw.randrange(max(1, len(units)))
     needed = length + 1 - min(answer, _SHORT.get(kind, answer))
@@ -109,12 +107,10 @@ def from_text(
         )
     write = {"facts": _facts, "recall": _recall, "summary": _summary}[kind]
     head, middle, question, opening, keep = write(units, first, number, draw)
-    return prompt(tokenizer, needed, head, middle, question, opening, keep), kind
+    return prompt(tokenizer, needed, head, middle, question, opening, keep)
 
 
-def from_record(
-    tokenizer: Any, record: Record, length: int, *, answer: int = ANSWER
-) -> tuple[Tensor, str]:
+def from_record(tokenizer: Any, record: Record, length: int, *, answer: int = ANSWER) -> Tensor:
     """The prompt of one item of a data set; the middle of its context is cut to fit.
 
     Args:
@@ -135,10 +131,9 @@ def from_record(
             )
         return "".join(words[: count // 2] + words[len(words) - (count - count // 2) :])
 
-    found = prompt(
+    return prompt(
         tokenizer, length + 1 - answer, "Read the following.", middle, record.question, ""
     )
-    return found, "record"
 
 
 def read_records(path: Path) -> list[Record]:
@@ -176,7 +171,7 @@ def read_records(path: Path) -> list[Record]:
 
 @torch.inference_mode()
 def answered(model: Any, tokens: Tensor, kind: str, length: int) -> Item:
-    """An item: the prompt, and what the model answers greedily.
+    """An item, in memory of the CPU: the prompt, and what the model answers greedily.
 
     Args:
         model: A transformers model in eval mode.
@@ -186,13 +181,14 @@ def answered(model: Any, tokens: Tensor, kind: str, length: int) -> Item:
     """
     room = length + 1 - tokens.shape[1]
     padding = getattr(model.config, "pad_token_id", None) or 0
+    tokens = tokens.to(model.device)
     whole = model.generate(
         tokens,
         attention_mask=torch.ones_like(tokens),
         max_new_tokens=room,
         do_sample=False,
         pad_token_id=padding,
-    )
+    ).cpu()
     written = whole.shape[1] - tokens.shape[1]
     padded = torch.nn.functional.pad(whole, (0, room - written), value=padding)
     answer = torch.zeros(length + 1, dtype=torch.bool)

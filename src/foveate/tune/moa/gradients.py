@@ -40,7 +40,7 @@ def backward(
     Raises:
         ValueError: No token of the answer can be predicted, or no layer was seen.
     """
-    at = answer[1:].nonzero()[:, 0]
+    tokens, at = tokens.to(model.device), answer[1:].nonzero()[:, 0].to(model.device)
     if not len(at):
         raise ValueError("answer has no True after the first token; expected tokens to predict")
     seen = 0

@@ -13,7 +13,7 @@ and hiding everything but a set of keys K by
 which is no sum of E_ij: hidden keys share one renormalisation.
 
 The one thing to know: everything is formed for one block of queries at a time, so memory is linear
-in the length; a head is reduced to its loss for each width of its window before the next is begun.
+in the length, and for as many heads at once as fit into `_ROOM`.
 Source: MoA (arXiv 2406.14909v3), §4.1, Eq. 3 and 4; the joint form is ours.
 """
 
@@ -27,6 +27,7 @@ from torch import Tensor
 
 SCORES = ("abs", "signed", "joint", "joint_signed")
 """What is summed over pairs or rows: |E|, E, |ΔL_i| of a window, ΔL_i of a window."""
+_ROOM = 1 << 23  # numbers in a block of queries × keys × heads; a dozen such tensors live at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +81,18 @@ def influence(
         sink: First blocks that stay visible.
     """
     heads, length = q.shape[:2]
-    group, n = heads // k.shape[0], -(-length // block)
+    kv_heads, group, n = k.shape[0], heads // k.shape[0], -(-length // block)
     found = {name: q.new_zeros(heads, n, n) for name in SCORES}
-    for key_head in range(k.shape[0]):
-        mine = slice(key_head * group, (key_head + 1) * group)
+    several = max(1, _ROOM // (group * block * length))
+    for first in range(0, kv_heads, several):
+        ours = slice(first, min(first + several, kv_heads))
+        mine = slice(first * group, ours.stop * group)
         for row in range(n):
             rows = slice(row * block, min((row + 1) * block, length))
             keys = slice(0, rows.stop)
-            mass = _mass(q[mine, rows], k[key_head, keys], scale)  # [G, rows, keys]
-            grads = d_out[mine, rows] @ v[key_head, keys].mT
+            mass = _mass(_grouped(q[mine, rows], group), k[ours, None, keys], scale)
+            grads = _grouped(d_out[mine, rows], group) @ v[ours, None, keys].mT
+            mass, grads = mass.flatten(0, 1), grads.flatten(0, 1)  # [heads, rows, keys]
             lost = mass * grads
             delta = lost.sum(-1, keepdim=True)
             gains = _single(mass, grads, delta, first=row == 0)
@@ -121,11 +125,17 @@ def window_losses(blocks: Tensor, sink: int = 1) -> Tensor:
     return F.pad(apart.flip(-1).cumsum(-1).flip(-1), (0, 1))
 
 
+def _grouped(x: Tensor, group: int) -> Tensor:
+    """Query heads beside those that share their keys: `[heads, ...]` → `[heads / G, G, ...]`."""
+    return x.unflatten(0, (-1, group))
+
+
 def _mass(q: Tensor, k: Tensor, scale: float) -> Tensor:
-    """A of the last queries of some keys, `[G, rows, keys]`."""
+    """A of the last queries of some keys, `[..., rows, keys]`."""
     scores = (q @ k.mT).mul_(scale)
-    ahead = torch.ones(q.shape[1], q.shape[1], dtype=torch.bool, device=q.device).triu_(1)
-    scores[..., -q.shape[1] :].masked_fill_(ahead, float("-inf"))
+    rows = q.shape[-2]
+    ahead = torch.ones(rows, rows, dtype=torch.bool, device=q.device).triu_(1)
+    scores[..., -rows:].masked_fill_(ahead, float("-inf"))
     return scores.softmax(-1)
 
 

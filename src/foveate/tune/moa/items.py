@@ -32,25 +32,34 @@ def item_of(
         settings: How.
         store: Where answers are kept.
     """
-    name = f"item/{settings.tag}/{purpose}/{length}/{number}"
+    name = f"item/{name_of(source, purpose, length, number, settings)}"
+    kind, turn = _turn(source, settings, number)
     done = store.get(name)
     if done is None:
         if isinstance(source, str):
-            prompt, kind = from_text(
-                tokenizer,
-                source,
-                length,
-                number,
-                kinds=settings.kinds,
-                part=PARTS[purpose],
-                answer=settings.answer,
+            prompt = from_text(
+                tokenizer, source, length, kind, turn, part=PARTS[purpose], answer=settings.answer
             )
         else:
             first, last = (int(x * len(source)) for x in PARTS[purpose])
-            record = source[first + number % max(1, last - first)]
-            prompt, kind = from_record(tokenizer, record, length, answer=settings.answer)
+            record = source[first + turn % max(1, last - first)]
+            prompt = from_record(tokenizer, record, length, answer=settings.answer)
         item = answered(model, prompt, kind, length)
         done = {"tokens": item.tokens, "answer": item.answer}
         store.put(name, done)
-    kind = settings.kinds[number % len(settings.kinds)] if isinstance(source, str) else "record"
     return Item(done["tokens"], done["answer"], kind)
+
+
+def name_of(
+    source: str | Sequence[Record], purpose: str, length: int, number: int, settings: Settings
+) -> str:
+    """What an item is called in a store; searches with other kinds beside it find it, too."""
+    kind, turn = _turn(source, settings, number)
+    return f"{settings.tag}/{purpose}/{kind}/{length}/{turn}"
+
+
+def _turn(source: str | Sequence[Record], settings: Settings, number: int) -> tuple[str, int]:
+    """Of which kind an item is, and how many of that kind came before it."""
+    if not isinstance(source, str):
+        return "record", number
+    return settings.kinds[number % len(settings.kinds)], number // len(settings.kinds)

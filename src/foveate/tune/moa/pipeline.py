@@ -7,6 +7,7 @@ names that do not contain the density, so another density needs only other plans
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..store import Store
 from .calibrate import Item, Record
 from .gradients import backward
 from .influence import SCORES, influence
-from .items import item_of
+from .items import item_of, name_of
 from .optimise import Found, Problem, front, normalised, shared
 from .plan import MoAPlan
 from .rules import candidates, told_apart
@@ -77,19 +78,19 @@ def profile(
     """Loss of every width of every head's window, mean over calibration items.
 
     Returns:
-        For each length and score, `[layers, Hq, n + 1]`.
+        For each length and score, `[layers, Hq, n + 1]`, in memory of the CPU.
     """
     found: dict[int, dict[str, Tensor]] = {}
     for length in settings.lengths:
         each = []
         for number in range(settings.samples):
-            name = f"{settings.tag}/{length}/{number}"
+            name = f"windows/{name_of(source, 'calibration', length, number, settings)}"
             item = item_of(model, tokenizer, source, "calibration", length, number, settings, store)
             tick(f"{length} tokens, answer {number + 1}")
-            windows = store.get(f"windows/{name}")
+            windows = store.get(name)
             if windows is None:
                 windows = _windows(model, item, settings, partial(tick, f"{length} tokens"))
-                store.put(f"windows/{name}", windows)
+                store.put(name, windows)
             else:
                 for _ in full_layers(model.config):
                     tick(f"{length} tokens")
@@ -125,10 +126,12 @@ def plans(
         meaning=settings.meaning,
     )
     rules = told_apart(rules, (*settings.lengths, *settings.budgeted))
-    problem = Problem(rules, losses, settings.density, settings.budgeted, settings.distinct)
+    problem = Problem(
+        rules, losses, settings.density, settings.budgeted, settings.distinct, settings.least
+    )
     layers = full_layers(model.config)
     made = []
-    for one in front(problem, settings.intervals, **options):
+    for one in _front(problem, settings.intervals, **options):
         alphas: list[Any] = [None] * known["layers"]
         betas: list[Any] = [None] * known["layers"]
         for layer, row in zip(layers, one.choice.tolist(), strict=True):
@@ -138,6 +141,16 @@ def plans(
             (one, MoAPlan(tuple(alphas), tuple(betas), settings.sink, settings.block, known))
         )
     return made
+
+
+def _front(problem: Problem, intervals: int, **options: Any) -> list[Found]:
+    """The front; where no plan is as dense as it should be, as few heads may have it, without."""
+    try:
+        return front(problem, intervals, **options)
+    except ValueError:
+        if not problem.least:
+            raise
+        return front(replace(problem, least=0.0), intervals, **options)
 
 
 def _windows(model: Any, item: Item, settings: Settings, tick: Callable[[], None]) -> dict:
@@ -150,4 +163,4 @@ def _windows(model: Any, item: Item, settings: Settings, tick: Callable[[], None
         found[layer] = {score: seen.windows(score) for score in SCORES}
 
     backward(model, item.tokens, item.answer, visit, tick)
-    return {score: torch.stack([found[n][score] for n in sorted(found)]) for score in SCORES}
+    return {score: torch.stack([found[n][score] for n in sorted(found)]).cpu() for score in SCORES}

@@ -18,8 +18,10 @@ class Settings:
         lengths: Profiled lengths, whole blocks.
         density: Largest mean density at each of `lengths` and `beyond`.
         beyond: Further lengths with the same budget.
+        least: Smallest mean density at each of them, as a share of `density`. Without it rules that
+            name a number of tokens win, and a plan has next to nothing left on longer texts.
         samples: Calibration items of each length.
-        kinds: What they ask, see `calibrate`.
+        kinds: What they ask in turn, see `calibrate`; for data sets it does not matter.
         answer: Tokens of an answer, at most.
         score: What counts as a rule's loss, one of `influence.SCORES`.
         per_query: A rule for each query head, not for each key head; caches then keep what the
@@ -39,6 +41,7 @@ class Settings:
     lengths: tuple[int, ...]
     density: float
     beyond: tuple[int, ...] = ()
+    least: float = 0.9
     samples: int = 3
     kinds: tuple[str, ...] = KINDS
     answer: int = ANSWER
@@ -58,6 +61,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.score not in SCORES:
             raise ValueError(f'score is "{self.score}"; expected one of {", ".join(SCORES)}')
+        if not 0 <= self.least <= 1:
+            raise ValueError(f"least is {self.least}; expected a share of the density, 0 to 1")
+        if not self.kinds or not set(self.kinds) <= set(KINDS):
+            raise ValueError(f"kinds is {self.kinds}; expected some of {', '.join(KINDS)}")
         for length in (*self.lengths, self.validation):
             if length % self.block:
                 raise ValueError(
@@ -73,5 +80,5 @@ class Settings:
 
     @property
     def tag(self) -> str:
-        """What items depend on beside their length and number."""
-        return f"{'+'.join(self.kinds)}/{self.answer}/{self.sink}/{self.block}"
+        """What items and their profiles depend on beside their kind, length and number."""
+        return f"{self.answer}/{self.sink}/{self.block}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -20,31 +21,48 @@ from foveate.models import accelerate
 from ..fingerprint import fingerprint
 from ..store import Store
 from .calibrate import Item, Record
-from .items import item_of
+from .items import item_of, name_of
 from .optimise import Found
 from .plan import MoAPlan
 from .settings import Settings
 
+Attending = Callable[[Any, MoAPlan | None, int], AbstractContextManager]
+
 
 @torch.inference_mode()
-def answer_loss(model: Any, item: Item, plan: MoAPlan | None) -> float:
+def answer_loss(
+    model: Any, item: Item, plan: MoAPlan | None, attending: Attending | None = None
+) -> float:
     """Mean loss of an answer.
 
     Args:
         model: A transformers model in eval mode.
         item: A text and its answer.
         plan: Rules to attend by; None attends densely.
+        attending: Makes the model attend by a plan at a length; None is `by_engine`.
     """
-    length = item.tokens.shape[1] - 1
-    select = "dense" if plan is None else plan.at(length)
+    length, attending = item.tokens.shape[1] - 1, attending or by_engine
     at = item.answer[1:].nonzero()[:, 0]
-    with accelerate(model, select=select, precision="native"):
-        hidden = model.base_model(input_ids=item.tokens[:, :-1], use_cache=False)
+    tokens = item.tokens.to(model.device)
+    with attending(model, plan, length):
+        hidden = model.base_model(input_ids=tokens[:, :-1], use_cache=False)
     logits = model.get_output_embeddings()(hidden.last_hidden_state[0, at]).float()
     cap = getattr(model.config, "final_logit_softcapping", None)
     if cap is not None:
         logits = torch.tanh(logits / cap) * cap
-    return float(F.cross_entropy(logits, item.tokens[0, at + 1]))
+    return float(F.cross_entropy(logits, tokens[0, at + 1]))
+
+
+def by_engine(model: Any, plan: MoAPlan | None, length: int) -> AbstractContextManager:
+    """The model with foveate's attention, each head with its rule for a text of some length.
+
+    Args:
+        model: A transformers model.
+        plan: Rules to attend by; None attends densely.
+        length: N.
+    """
+    select = "dense" if plan is None else plan.at(length)
+    return accelerate(model, select=select, precision="native")
 
 
 def validated(
@@ -55,6 +73,7 @@ def validated(
     settings: Settings,
     store: Store,
     tick: Callable[[str], None],
+    attending: Attending | None = None,
 ) -> MoAPlan:
     """The plan of the front with the least loss on other items; its notes say what each reached."""
     length = settings.validation or max(settings.lengths)
@@ -67,12 +86,14 @@ def validated(
     losses: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(settings.items):
         item = item_of(model, tokenizer, source, "validation", length, number, settings, store)
+        item_name = name_of(source, "validation", length, number, settings)
         tick(f"validation at {length}, answer {number + 1}")
         for name, plan in ways.items():
-            key = f"loss/{settings.tag}/{length}/{number}/{_rules(plan)}"
+            key = f"loss/{item_name}/{_rules(plan)}"
             done = store.get(key)
             if done is None:
-                done = {"loss": torch.tensor(answer_loss(model, item, plan), dtype=torch.float64)}
+                loss = answer_loss(model, item, plan, attending)
+                done = {"loss": torch.tensor(loss, dtype=torch.float64)}
                 store.put(key, done)
             losses[name].append(float(done["loss"]))
             tick(f"validation at {length}, {name}")
@@ -82,6 +103,8 @@ def validated(
     notes = {
         "lengths": list(settings.lengths),
         "density": settings.density,
+        "least": settings.least,
+        "kinds": list(settings.kinds),
         "score": settings.score,
         "losses": dict(zip(map(str, settings.lengths), one.losses.tolist(), strict=True)),
         "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.budgeted)},
