@@ -61,7 +61,7 @@ def mean_scaling(image: Tensor, target: float = TARGET_MEAN) -> Tensor:
 
 
 def channel_scaling(image: Tensor, target: float = TARGET_MEAN) -> Tensor:
-    """As `mean_scaling`, for each channel by itself: also removes a cast of colour, and real colour.
+    """As `mean_scaling`, each channel by itself: removes casts of colour, and real colour too.
 
     Args:
         image: `[B, 3, H, W]` in [0, 1].
