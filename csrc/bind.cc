@@ -122,16 +122,23 @@ void attend_segments(const TensorTuple& k, const TensorTuple& v, const TensorTup
   active_target().attend_direct(c, kv, vv, (PKind)p, segments);
 }
 
+// `formats`: in 8 bits, from the codes that the forward made with them; none: in float32.
 void backward(const TensorTuple& q, const TensorTuple& k, const TensorTuple& v, const TensorTuple& out,
               const TensorTuple& dout, uintptr_t lse, uintptr_t dlse, double scale, uintptr_t before, uintptr_t sink,
-              int64_t after, std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout, uintptr_t dq,
-              uintptr_t dk, uintptr_t dv, int threads) {
+              int64_t after, std::optional<MaskTuple> mask, std::optional<LayoutTuple> layout,
+              const std::optional<Formats>& formats, bool exact_delta, uintptr_t dq, uintptr_t dk, uintptr_t dv,
+              int threads) {
   const View keys = view_of(k);
   const Call c = call_of(q, keys.L, scale, before, sink, after, mask, out, 0, threads);
-  const Gradient g{c.q,    keys,   view_of(v),        view_of(out), view_of(dout), (const float*)lse, (const float*)dlse,
-                   c.scale, c.mask, layout_of(layout), c.bands,      (float*)dq,    (float*)dk,        (float*)dv, threads};
+  Gradient g;
+  g.q = c.q, g.k = keys, g.v = view_of(v), g.out = view_of(out), g.dout = view_of(dout);
+  g.lse = (const float*)lse, g.dlse = (const float*)dlse;
+  g.scale = c.scale, g.mask = c.mask, g.layout = layout_of(layout), g.bands = c.bands;
+  g.dq = (float*)dq, g.dk = (float*)dk, g.dv = (float*)dv;
+  g.exact_delta = exact_delta, g.threads = threads;
   nb::gil_scoped_release free;
-  active_target().backward(g);
+  if (formats) run_backward_int8(g, *formats, active_target());
+  else active_target().backward(g);
 }
 
 void block_means(const TensorTuple& x, uintptr_t mean, int64_t rows, uintptr_t out, uintptr_t likeness, int threads) {
@@ -203,7 +210,8 @@ NB_MODULE(_native, m) {
         nb::arg("p"), nb::arg("threads"));
   m.def("backward", &backward, nb::arg("q"), nb::arg("k"), nb::arg("v"), nb::arg("out"), nb::arg("dout"), nb::arg("lse"),
         nb::arg("dlse"), nb::arg("scale"), nb::arg("before"), nb::arg("sink"), nb::arg("after"), nb::arg("mask").none(),
-        nb::arg("layout").none(), nb::arg("dq"), nb::arg("dk"), nb::arg("dv"), nb::arg("threads"));
+        nb::arg("layout").none(), nb::arg("formats").none(), nb::arg("exact_delta"), nb::arg("dq"), nb::arg("dk"),
+        nb::arg("dv"), nb::arg("threads"));
   m.def("attend_segments", &attend_segments, nb::arg("k"), nb::arg("v"), nb::arg("q"), nb::arg("scale"),
         nb::arg("start"), nb::arg("length"), nb::arg("k_scale"), nb::arg("v_scale"), nb::arg("scale_sb"), nb::arg("out"), nb::arg("lse"), nb::arg("p"), nb::arg("threads"));
   m.def("block_means", &block_means, nb::arg("x"), nb::arg("mean"), nb::arg("rows"), nb::arg("out"),

@@ -78,6 +78,18 @@ void run_attention(const Call& call, const Table& table) {
   table.attend(call, q.view);
 }
 
+void run_backward_int8(const Gradient& g, const Formats& fmt, const Table& table) {
+  OwnedKV kv(fmt, g.k.B, g.k.H, g.k.D, g.v.D, (g.k.L + fmt.tile - 1) / fmt.tile, table.lanes);
+  kv.view.L = g.k.L;
+  table.encode_keys_values(kv.view, g.k, g.v, 0, g.threads);
+  Call call;
+  call.q = g.q, call.scale = g.scale, call.kv = &kv.view, call.threads = g.threads;
+  call.out.lse = (float*)g.lse;   // asks for what the mean of K is to lse; nothing is written there
+  OwnedQueries q(call, false, table.rows);
+  table.encode_queries(q.view, call);
+  table.backward_int8(g, kv.view, q.view);
+}
+
 const Table& active_target() {
   if (!active.load()) set_target("");
   return *active.load();

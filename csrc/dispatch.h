@@ -16,6 +16,7 @@ struct Table {
   void (*attend)(const Call&, const Queries&);
   void (*attend_direct)(const Call&, const View& k, const View& v, PKind p, const Segments&);   // call.kv is not used
   void (*backward)(const Gradient&);
+  void (*backward_int8)(const Gradient&, const KV&, const Queries&);   // codes as the forward wrote them
   void (*block_means)(const MeansCall&, int threads);
   void (*antidiagonal)(const AntidiagonalCall&, int threads);
 };
@@ -34,5 +35,8 @@ void choose_blocks(const ChoiceCall&, int threads);
 
 // Encodes the queries, then attends.
 void run_attention(const Call&, const Table&);
+
+// Encodes queries, keys and values as the forward did, then goes back in 8 bits.
+void run_backward_int8(const Gradient&, const Formats&, const Table&);
 
 }  // namespace foveate

@@ -161,6 +161,7 @@ struct Gradient {
   Layout layout;
   Bands bands;
   float *dq = nullptr, *dk = nullptr, *dv = nullptr;   // [B, Hq, Lq, D], [B, Hk, Lk, D], [B, Hk, Lk, Dv] contiguous
+  bool exact_delta = true;           // in 8 bits: Σ P∘dP rather than Σ dO∘O
   int threads = 1;
 };
 

@@ -6,6 +6,7 @@
 #include "attend.h"
 #include "direct.h"
 #include "backward.h"
+#include "backward_int8.h"
 #include "means.h"
 #include "antidiagonal.h"
 #include "../dispatch.h"
@@ -55,11 +56,21 @@ static void attend_direct(const Call& call, const View& k, const View& v, PKind 
   parallel_for(d.items(), call.threads, [](void* x, int64_t n, int) { ((Direct*)x)->finish(n); }, &d);
 }
 
+template <class Way>
+static void go_back(Way& b, int threads) {
+  parallel_for(b.pack_jobs(), threads, [](void* x, int64_t n, int) { ((Way*)x)->pack(n); }, &b);
+  parallel_for(b.jobs(), threads, [](void* x, int64_t n, int thread) { ((Way*)x)->job(n, thread); }, &b);
+  parallel_for(b.merge_jobs(), threads, [](void* x, int64_t n, int) { ((Way*)x)->merge(n); }, &b);
+}
+
 static void backward(const Gradient& call) {
   Backward b(call);
-  parallel_for(b.pack_jobs(), call.threads, [](void* x, int64_t n, int) { ((Backward*)x)->pack(n); }, &b);
-  parallel_for(b.jobs(), call.threads, [](void* x, int64_t n, int thread) { ((Backward*)x)->job(n, thread); }, &b);
-  parallel_for(b.merge_jobs(), call.threads, [](void* x, int64_t n, int) { ((Backward*)x)->merge(n); }, &b);
+  go_back(b, call.threads);
+}
+
+static void backward_int8(const Gradient& call, const KV& kv, const Queries& queries) {
+  BackwardInt8 b(call, kv, queries);
+  go_back(b, call.threads);
 }
 
 static void block_means(const MeansCall& call, int threads) {
@@ -75,6 +86,6 @@ static void antidiagonal(const AntidiagonalCall& call, int threads) {
 }
 
 static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,           R,           encode_keys_values, encode_queries, attend,
-                                 attend_direct,       backward,    block_means, antidiagonal};
+                                 attend_direct,       backward,    backward_int8, block_means, antidiagonal};
 
 }  // namespace

@@ -6,7 +6,7 @@ the queries are encoded inside the attend call, by the same threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...layouts.blocks import Band, BlockLayout
 from ...layouts.budget import Budget
 from ...layouts.memory import new_lse, new_output
 from ...precision.native import Native
-from ...precision.recipe import Recipe
+from ...precision.recipe import Recipe, WayBack
 from ..base import Request
 from . import estimate, native
 
@@ -272,8 +272,8 @@ def limits(bands: tuple[Band | None, ...], heads: int) -> tuple[Tensor, Tensor, 
 
 def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
     """Why the kernels cannot compute these numbers, or None."""
-    if recipe.back is not None:
-        return "has no backward pass in integers"
+    if recipe.back is not None and (reason := _refuses_way_back(recipe)):
+        return reason
     if recipe.denominator != "exact":
         return f'sums p as it is (denominator="exact"), not "{recipe.denominator}"'
     if recipe.tile not in (64, 128):
@@ -288,6 +288,17 @@ def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
     if recipe.mean_every > 1 and not (by_tile or isinstance(recipe.v, Float)):
         return f"needs mean_every 1 beside scales over all tokens, not {recipe.mean_every}"
     return _refuses_product(recipe, dtype)
+
+
+def _refuses_way_back(recipe: Recipe) -> str | None:
+    back = recipe.back
+    if recipe.smooth_q:
+        return "has no backward pass in integers beside smooth_q"
+    expected = WayBack(delta=back.delta)
+    for x in fields(WayBack):
+        if (value := getattr(back, x.name)) != (wanted := getattr(expected, x.name)):
+            return f"has a backward pass in integers with {x.name}={wanted!r} only, not {value!r}"
+    return None
 
 
 def _refuses_product(recipe: Recipe, dtype: torch.dtype) -> str | None:

@@ -1,4 +1,8 @@
-"""The way back through attention in C++, in float32 whatever the dtype of the inputs."""
+"""The way back through attention in C++: in float32 whatever the dtype of the inputs, or in 8 bits.
+
+The one thing to know: in 8 bits K and Q are encoded anew, with the forward's formats, so their codes
+are the forward's and nothing has to be kept between the two passes.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `Backend.backward`."""
     module, _ = native.load()
+    back = request.recipe.back
     dq, dk, dv = (torch.empty(x.shape, dtype=torch.float32) for x in (q, k, v))
     before, sink, after = limits(
         (request.band, layout.band if layout is not None else None), q.shape[1]
@@ -45,6 +50,8 @@ def backward(
         after,
         hidden,
         blocks,
+        None if back is None else native.formats(request.recipe, request.dtype),
+        back is not None and back.delta == "products",
         dq.data_ptr(),
         dk.data_ptr(),
         dv.data_ptr(),
