@@ -167,7 +167,7 @@ def _plausible(table: np.ndarray) -> np.ndarray:
 
 
 def _expected(shade: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Noise at each pixel: `[h, w]` brightness and `[3, BINS]` to `[h, w, 3]`, between bins linear."""
+    """Noise at each pixel, linear between bins: `[h, w]` and `[3, BINS]` to `[h, w, 3]`."""
     centre = np.clip(shade * BINS - 0.5, 0, BINS - 1)
     fine = np.arange(256) / 255 * (BINS - 1)
     tables = np.stack([np.interp(fine, np.arange(BINS), row) for row in deviation], axis=-1)

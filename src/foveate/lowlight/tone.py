@@ -1,8 +1,8 @@
 """The method `lift`: a dark photograph re-exposed as a careful hand would, without any training.
 
-Everything is decided on a thumbnail of at most 384 pixels, once for a picture; applying the decision
-to a tile needs nothing but the tile and where it lies. So a picture of any size takes bounded
-memory, tiles meet without seams, and a video can smooth the decisions over time.
+Everything is decided on a thumbnail of at most 384 pixels, once for a picture; to apply the
+decision to a tile takes nothing but the tile and where it lies. So a picture of any size needs
+bounded memory, tiles meet without seams, and a video can smooth the decisions over time.
 
 In linear light, for a pixel with luminance Y and a base B (Y without its fine detail):
 
@@ -10,9 +10,9 @@ In linear light, for a pixel with luminance Y and a base B (Y without its fine d
     gain(y) = k / (1 + (k − 1) y)
 
 `exposure` repeats what the camera should have done (its limit is the white point), `k` opens the
-shadows and leaves white where it is, `floor` takes away the light that noise leaves where the sensor
-clipped at black. B comes from a guided filter (He, Sun, Tang, TPAMI 2013), so that texture keeps its
-contrast and edges get no halo. The rest is ours.
+shadows and leaves white where it is, `floor` takes away the light that noise leaves where the
+sensor clipped at black. B comes from a guided filter (He, Sun, Tang, TPAMI 2013), so that texture
+keeps its contrast and edges get no halo. The rest is ours.
 
 The one thing to know: `strength` moves the mean brightness to be reached, so 0 changes nothing and
 a photograph that is bright already stays as it is.
