@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from foveate.attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3
+from foveate.attn.precision import Int8, Native, Sage, Sage2, Sage2pp, Sage3, SageBwd
 
 PRECISIONS = {
     "native": Native(),
@@ -19,6 +19,8 @@ PRECISIONS = {
     "sage2++": Sage2pp(),
     "sage3": Sage3(),
     "sage3-mxfp4": Sage3("mxfp4"),
+    "sagebwd": SageBwd(),
+    "sagebwd-block": SageBwd("block"),
 }
 COSINE = {"sage2-int4": 0.93, "sage3": 0.93, "sage3-mxfp4": 0.9, "sage2-e5m2-v": 0.99}
 

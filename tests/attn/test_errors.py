@@ -124,7 +124,6 @@ CASES = {
         ValueError,
         'unknown precision "sage4"; precisions are native, int8, sage, sage2, sage2++, sage3',
     ),
-    "precision later": (with_option(precision="sagebwd"), ValueError, 'precision "sagebwd"'),
     "precision class": (
         with_option(precision=Int8),
         TypeError,

@@ -15,9 +15,10 @@ from foveate.attn.precision import (
     Sage2,
     Sage2pp,
     Sage3,
+    SageBwd,
     precision_named,
 )
-from foveate.attn.precision.recipe import Recipe
+from foveate.attn.precision.recipe import Recipe, WayBack
 
 NAMES = {
     "native": Native,
@@ -26,6 +27,7 @@ NAMES = {
     "sage2": Sage2,
     "sage2++": Sage2pp,
     "sage3": Sage3,
+    "sagebwd": SageBwd,
 }
 
 
@@ -43,11 +45,6 @@ def test_unknown_names_list_the_known_ones():
         precision_named("sage4")
 
 
-def test_sagebwd_is_known_but_not_here_yet():
-    with pytest.raises(ValueError, match=r'"sagebwd" \(8-bit training\) is not available yet'):
-        precision_named("sagebwd")
-
-
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -61,6 +58,9 @@ def test_sagebwd_is_known_but_not_here_yet():
         (lambda: Sage2pp(accumulate="fp32"), ValueError, "Sage2pp.accumulate"),
         (lambda: Sage("vX"), ValueError, "'B', 'T', 'vB', 'vT'"),
         (lambda: Sage("vB", accumulate="fp16"), ValueError, 'use variant="B" or "T"'),
+        (lambda: SageBwd("row"), ValueError, "SageBwd.scales is 'row'; expected one of 'axis'"),
+        (lambda: SageBwd(dp="bfloat16"), ValueError, "'bf16', 'fp16', 'fp32', 'int8'"),
+        (lambda: SageBwd(mean_term=1), TypeError, "SageBwd.mean_term is 1"),
         (lambda: Sage3("fp4"), ValueError, "'nvfp4', 'mxfp4'"),
         (lambda: Int8(smooth_k="yes"), TypeError, "Int8.smooth_k is 'yes'; expected True or False"),
         (lambda: Int8(bits=8), TypeError, "unexpected keyword"),
@@ -98,6 +98,19 @@ def test_recipes_say_what_the_papers_say():
         accumulate="fp16+fp32",
         chain=16,
         tile=64,
+    )
+    better, published = SageBwd().recipe(64), SageBwd("block").recipe(64)
+    assert dataclasses.replace(better, back=None) == Int8().recipe(64)
+    assert better.back == WayBack()
+    assert published == Recipe(
+        q=Integer(8, "block"),
+        k=Integer(8, "block"),
+        p=Unsigned(127, "tile"),
+        v=Integer(8, "tile"),
+        smooth_k=True,
+        block_q=64,
+        tile=64,
+        back=WayBack(rows=64, keys=64, scales="block", delta="out"),
     )
     int4 = Sage2(qk_bits=4).recipe(64)
     assert (int4.q, int4.k) == (Integer(4, "thread"), Integer(4, "thread"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from foveate import Int8, Sage, Sage2, Sage2pp, Sage3, TopK, Window, attention
+from foveate import Int8, Sage, Sage2, Sage2pp, Sage3, SageBwd, TopK, Window, attention
 from foveate.attn.formats import Float, Unsigned
 from foveate.attn.layouts.bands import band_mask
 from foveate.attn.precision import Precision
@@ -40,6 +40,8 @@ PROMISES = [
     Promise(Sage2pp(), 0.05, 0.998),
     Promise(Sage3(), 0.25, 0.97),
     Promise(Sage3(format="mxfp4"), 0.30, 0.95),
+    Promise(SageBwd(), 0.02, 0.9998),
+    Promise(SageBwd("block"), 0.04, 0.999),
 ]
 NAMES = [str(p.precision) for p in PROMISES]
 OTHERS = [

@@ -25,7 +25,8 @@ from .encode import encode, working_dtype
 from .products import matmul, scores, stack_heads
 from .visibility import Visibility
 
-SPAN = {"cpu": 2**22, "cuda": 2**27}  # pairs of (query, key) at once, over all heads
+SPAN = {"cpu": 2**22}  # pairs of (query, key) at once, over all heads
+SPAN_ELSEWHERE = 2**27  # where a launch costs more than memory
 P_LEVELS, LIMIT = 255, 127
 
 
@@ -89,7 +90,7 @@ class _Call:
     def spans(self) -> list[tuple[slice, slice]]:
         """Queries and keys to take together; queries begin and end with their blocks."""
         request, keys = self.request, self.back.keys
-        room = SPAN.get(request.device.type, SPAN["cuda"])
+        room = SPAN.get(request.device.type, SPAN_ELSEWHERE)
         pairs = request.batch * request.q_heads * request.q_length * keys
         step = max(1, room // max(pairs, 1)) * keys
         found = []
