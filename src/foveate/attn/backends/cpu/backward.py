@@ -1,7 +1,7 @@
-"""The way back through attention in C++: in float32 whatever the dtype of the inputs, or in 8 bits.
+"""The way back through attention in C++: in float32 whatever the inputs' dtype, or in 8 bits.
 
-The one thing to know: in 8 bits K and Q are encoded anew, with the forward's formats, so their codes
-are the forward's and nothing has to be kept between the two passes.
+The one thing to know: in 8 bits K and Q are encoded anew, with the forward's formats. Their codes
+are the forward's, so nothing has to be kept between the two passes.
 """
 
 from __future__ import annotations
