@@ -19,12 +19,20 @@ from .scene import Scene, SceneObject
 if TYPE_CHECKING:
     import mujoco
 
-TIMESTEP = 0.005
+TIMESTEP = 0.002
+"""Seconds. Contacts give way for about two steps: at 5 ms the light toes sink 2 cm at every
+landing, at 2 ms 2 mm; below that only the time grows."""
+COARSE = 0.005
+"""For what only predicts, or only learns."""
 LEFT, RIGHT, TRUNK, SKIN = ".25 .45 .85 1", ".95 .55 .2 1", ".55 .58 .62 1", ".85 .75 .68 1"
 
 
 def mjcf(
-    shape: BodyShape | None = None, scene: Scene | None = None, *, self_collision=False
+    shape: BodyShape | None = None,
+    scene: Scene | None = None,
+    *,
+    self_collision: bool = False,
+    timestep: float = TIMESTEP,
 ) -> str:
     """The model as text.
 
@@ -32,6 +40,7 @@ def mjcf(
         shape: Whose body; the default one for None.
         scene: What stands around; an empty floor for None.
         self_collision: Let segments that are not neighbours meet.
+        timestep: Of the simulation, seconds.
 
     Returns:
         MJCF (XML) with 22 bodies, 47 position servos, sites named as in `Body.sites`.
@@ -41,11 +50,11 @@ def mjcf(
     assets, statics = _scene(scene)
     return f"""<mujoco model="foveate">
   <compiler angle="radian" inertiafromgeom="true"/>
-  <option timestep="{TIMESTEP}" integrator="implicitfast" iterations="8" cone="elliptic"
+  <option timestep="{timestep:g}" integrator="implicitfast" iterations="8" cone="elliptic"
     impratio="10"/>
   <visual><global offwidth="1920" offheight="1080"/></visual>
   <default>
-    <geom condim="3" friction="0.9 0.005 0.0001" solref="0.01 1"/>
+    <geom condim="3" friction="0.9 0.005 0.0001" solref="{2 * timestep:g} 1"/>
     <joint type="hinge" limited="true"/>
     <site size="0.005" rgba="1 0 0 0"/>
   </default>
@@ -191,16 +200,23 @@ def _object(item: SceneObject) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=16)
-def _compiled(shape: BodyShape, scene_json: str, self_collision: bool) -> mujoco.MjModel:
+def _compiled(
+    shape: BodyShape, scene_json: str, self_collision: bool, timestep: float
+) -> mujoco.MjModel:
     from .engine import mujoco
 
     scene = Scene.model_validate_json(scene_json)
-    return mujoco.MjModel.from_xml_string(mjcf(shape, scene, self_collision=self_collision))
+    text = mjcf(shape, scene, self_collision=self_collision, timestep=timestep)
+    return mujoco.MjModel.from_xml_string(text)
 
 
 def model_of(
-    shape: BodyShape | None = None, scene: Scene | None = None, *, self_collision: bool = False
+    shape: BodyShape | None = None,
+    scene: Scene | None = None,
+    *,
+    self_collision: bool = False,
+    timestep: float = TIMESTEP,
 ) -> mujoco.MjModel:
     """The compiled model of a body in a scene; shared, so do not change it."""
     text = (scene or Scene()).model_dump_json()
-    return _compiled(shape or BodyShape(), text, self_collision)
+    return _compiled(shape or BodyShape(), text, self_collision, timestep)

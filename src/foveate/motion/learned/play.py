@@ -13,7 +13,7 @@ from torch import Tensor
 from ..body import BODY, JOINT, JOINTS
 from ..clip import MotionClip
 from ..engine import mujoco
-from ..mjcf import model_of
+from ..mjcf import COARSE, model_of
 from ..pose import Pose
 from ..rotations import Array
 from .nets import Config
@@ -36,7 +36,7 @@ class Track:
 
     def __init__(self, clip: MotionClip, config: Config) -> None:
         self.clip = clip
-        self.model = model_of(clip.shape, clip.scene)
+        self.model = model_of(clip.shape, clip.scene, timestep=COARSE)
         slow = clip.resampled(1 / config.dt)
         rows = [slow.qpos]
         missing = 26 - len(slow)  # the shortest episode; what is shorter rests at its end

@@ -128,7 +128,7 @@ def _sampled(
 
     start = max(0, len(before.qpos) - round(LEAD * reference.rate)) if before.fell else 0
     state = (before.qpos[start], before.qvel[start]) if start else None
-    after = Sampler(model, reference, clip.body, seed).run(start, state, progress)
+    after = Sampler(model, reference, clip.body, clip.scene, seed).run(start, state, progress)
     joined = (
         np.concatenate([getattr(before, name)[:start], getattr(after, name)])
         for name in ("qpos", "qvel", "force", "saturated", "residual")

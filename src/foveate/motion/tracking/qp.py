@@ -4,10 +4,13 @@ The one thing to know: it finds accelerations and contact forces together, such 
 base is moved by contact forces alone, torques stay within their limits and forces within the
 friction pyramid; what it minimises is the distance to the reference's accelerations with feedback:
 
-    min  Σ wᵢ (q̈ᵢ − aᵢ)² + w_c ‖J_com q̈ − a_com‖² + 30 ‖J_c q̈ + 25 J_c q̇‖² + 10⁻⁵ ‖f‖²
+    min  Σ wᵢ (q̈ᵢ − aᵢ)² + w_c ‖J_com q̈ − a_com‖² + 30 ‖J_c q̈ + 25 J_c q̇ + 150 e‖² + ‖f‖²_F
     s.t. M_u q̈ − J_{c,u}ᵀ f = −h_u,   |M_a q̈ + h_a − J_{c,a}ᵀ f| ≤ τ_max,
-         |f_x|, |f_y| ≤ 0.7 f_z,   0 ≤ f_z ≤ 2000 N
+         |f_x|, |f_y| ≤ 0.5 f_z,   0 ≤ f_z ≤ 2000 N
 
+e is how far a point has strayed from where it came to stand. The pyramid is half as steep as the
+floor's friction (1.0): what presses differently than foreseen must not slip at once, and ‖f‖²_F
+makes pushing along the ground ten times as dear as upright.
 (inverse-dynamics control as in Herzog et al., 2016). Torques are applied through the servos.
 
 T4, the last resort, is the same program with one more variable: a wrench on the pelvis that no
@@ -29,9 +32,9 @@ from ..rotations import Array
 from .reference import FEET, Reference
 
 KP, KP_ROOT = 300.0, 120.0
-CONTACT, CONTACT_RATE = 30.0, 25.0
-FRICTION, PUSH = 0.7, 2000.0
-FORCE = 1e-5
+CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
+FRICTION, PUSH = 0.5, 2000.0
+FORCE, SHEAR = 1e-5, 1e-4  # price of a contact force, upright and along the surface, per N²
 SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
 HELP, HELP_TURN = 2e-4, 2e-3  # price of the helper force (per N²) and torque (per N²m²)
 ACTUAL = 0.03  # metres: how near the simulated point must be to carry weight
@@ -116,6 +119,7 @@ class QPTracker:
             [i for i, name in enumerate(reference.sites) if name in FOOT_SITES[side]]
             for side in "LR"
         ]
+        self.anchors = np.full((len(self.site_ids), 2), np.nan)  # where each point came to stand
         self.site_bodies = [int(model.site_bodyid[i]) for i in self.site_ids]
 
     def run(
@@ -135,6 +139,7 @@ class QPTracker:
         mujoco.mj_resetData(model, data)
         data.qpos[:], data.qvel[:] = ref.qpos[0], ref.qvel[0]
         mujoco.mj_forward(model, data)
+        self.anchors[:] = np.nan
         count = len(ref)
         rows, speeds = np.empty((count, model.nq)), np.empty((count, model.nv))
         force = np.zeros(count)
@@ -193,10 +198,11 @@ class QPTracker:
             hessian += preset.com * jacobian.T @ jacobian
             linear -= preset.com * jacobian.T @ wanted
         self._swing(step, hessian, linear)
-        contacts = self._contacts(step)
+        contacts, strayed = self._contacts(step)
         if len(contacts):
             hessian += CONTACT * contacts.T @ contacts
-            linear += CONTACT * CONTACT_RATE * contacts.T @ (contacts @ data.qvel)
+            held = CONTACT_RATE * contacts @ data.qvel + CONTACT_KP * strayed
+            linear += CONTACT * contacts.T @ held
         solved = self._solve(hessian, linear, mass, bias, contacts, help_limit)
         if solved is None:  # no solution: let the servos hold the reference posture
             found = _KP * (ref.qpos[step, 7:] - data.qpos[7:]) - _KV * data.qvel[6:]
@@ -253,17 +259,27 @@ class QPTracker:
             hessian += jacobian.T @ (weight * jacobian)
             linear -= jacobian.T @ (weight[:, 0] * wanted)
 
-    def _contacts(self, step: int) -> Array:
-        """Jacobian of the points that carry weight, three rows each, `[3 n, 53]`."""
+    def _contacts(self, step: int) -> tuple[Array, Array]:
+        """Points that carry weight: Jacobian `[3 n, 53]`, and how far they have strayed `[3 n]`.
+
+        A point is held where it came to stand; friction in simulation gives way a little at every
+        step, and what only brakes creeps by centimetres.
+        """
         ref, model, data = self.ref, self.model, self.data
-        rows = []
+        rows, strayed = [], []
+        self.anchors[~ref.active[step]] = np.nan
         for index in np.flatnonzero(ref.active[step]):
             point = data.site_xpos[self.site_ids[index]]
             if point[2] - ref.surface[step, index] < ACTUAL:
                 jacobian = np.empty((3, model.nv))
                 mujoco.mj_jac(model, data, jacobian, None, point, self.site_bodies[index])
                 rows.append(jacobian)
-        return np.concatenate(rows) if rows else np.zeros((0, model.nv))
+                if np.isnan(self.anchors[index, 0]):
+                    self.anchors[index] = point[:2]
+                strayed += [*(point[:2] - self.anchors[index]), 0.0]
+        if not rows:
+            return np.zeros((0, model.nv)), np.zeros(0)
+        return np.concatenate(rows), np.array(strayed)
 
     def _solve(
         self,
@@ -284,7 +300,7 @@ class QPTracker:
         total = nv + size + helpers
         full = np.zeros((total, total))
         full[:nv, :nv] = hessian
-        full[range(nv, nv + size), range(nv, nv + size)] = FORCE
+        full[range(nv, nv + size), range(nv, nv + size)] = np.tile([SHEAR, SHEAR, FORCE], size // 3)
         cost = np.concatenate([linear, np.zeros(size + helpers)])
         upper, lower = np.full(total, 1e30), np.full(total, -1e30)
         upper[nv + 2 : nv + size : 3], lower[nv + 2 : nv + size : 3] = PUSH, 0.0

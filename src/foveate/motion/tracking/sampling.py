@@ -3,6 +3,7 @@
 The one thing to know: it needs no contacts and no derivatives. Every 0.05 s it simulates a few
 dozen ways to offset the reference's servo targets over the next half second, keeps the best and
 refits (cross-entropy method; Rubinstein, 1999). That costs about ten times the clip's duration.
+What it foresees runs in coarser steps than what it performs; performed is the same body as in T1.
 
 Stage cost: 10 · weighted squared site error + 8 · COM error + 0.4 · COM speed error + 10 · head
 height error + mean joint error + 4 (1 − ⟨root quaternions⟩²) + 0.2 · mean offset².
@@ -18,7 +19,9 @@ import numpy as np
 from ..body import DOFS, JOINT, Body
 from ..engine import mujoco
 from ..kinematics import centre_of_mass, fk_qpos
+from ..mjcf import COARSE, model_of
 from ..rotations import Array
+from ..scene import Scene
 from .qp import Rollout
 from .reference import Reference
 
@@ -47,19 +50,26 @@ class Sampler:
         model: Body and scene.
         reference: What to follow.
         body: Whose proportions.
+        scene: What stands around, as in the model.
         seed: The same seed gives the same motion.
     """
 
     def __init__(
-        self, model: mujoco.MjModel, reference: Reference, body: Body, seed: int = 0
+        self,
+        model: mujoco.MjModel,
+        reference: Reference,
+        body: Body,
+        scene: Scene | None = None,
+        seed: int = 0,
     ) -> None:
         from mujoco import rollout
 
         self.model, self.ref, self.body = model, reference, body
+        self.coarse = model_of(body.shape, scene, timestep=COARSE)
         self.rng = np.random.default_rng(seed)
         self.data = mujoco.MjData(model)
         threads = min(2, os.cpu_count() or 1)
-        self.pool = [mujoco.MjData(model) for _ in range(threads)]
+        self.pool = [mujoco.MjData(self.coarse) for _ in range(threads)]
         self.roll = rollout.rollout
         self.spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
         self.size = mujoco.mj_stateSize(model, self.spec)
@@ -91,7 +101,7 @@ class Sampler:
         for begin in range(0, total, block):
             now = start + begin / per_sample
             mean = self._improve(mean, now)
-            controls = self._controls(mean[None], now)[0]
+            controls = self._controls(mean[None], now, step)[0]
             for k in range(min(block, total - begin)):
                 if (begin + k) % per_sample == 0:
                     rows.append(data.qpos.copy())
@@ -130,25 +140,25 @@ class Sampler:
             sigma = np.maximum(best.std(axis=0), FLOOR * _SIGMA)
         return mean
 
-    def _controls(self, offsets: Array, now: float) -> Array:
+    def _controls(self, offsets: Array, now: float, timestep: float) -> Array:
         """Servo targets over the horizon, `[S, steps, 47]`, of knots `[S, KNOTS, 47]`."""
-        steps = round(HORIZON / self.model.opt.timestep)
+        steps = round(HORIZON / timestep)
         at = np.linspace(0, KNOTS - 1, steps)
         low = np.minimum(at.astype(int), KNOTS - 2)
         share = (at - low)[:, None]
         moved = (1 - share) * offsets[:, low] + share * offsets[:, low + 1]
-        samples = now + np.arange(steps) * self.model.opt.timestep * self.ref.rate
+        samples = now + np.arange(steps) * timestep * self.ref.rate
         index = np.minimum(np.round(samples).astype(int), len(self.ref) - 1)
         return self.ref.qpos[index, 7:] + moved
 
     def _cost(self, tries: Array, now: float, state: Array) -> Array:
-        controls = self._controls(tries, now)
-        states, _ = self.roll(self.model, self.pool, state[None], controls)
+        controls = self._controls(tries, now, COARSE)
+        states, _ = self.roll(self.coarse, self.pool, state[None], controls)
         steps = states.shape[1]
         looks = np.linspace(steps / LOOKS, steps, LOOKS).astype(int) - 1
         qpos = states[:, looks, 1 : 1 + self.model.nq]
         qpos = np.where(np.isfinite(qpos), qpos, 0.0)
-        samples = now + (looks + 1) * self.model.opt.timestep * self.ref.rate
+        samples = now + (looks + 1) * COARSE * self.ref.rate
         index = np.minimum(np.round(samples).astype(int), len(self.ref) - 1)
         places, turns = fk_qpos(qpos, self.body)
         error = places - self.ref.joints[index]
