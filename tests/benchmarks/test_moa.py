@@ -9,17 +9,18 @@ import torch
 
 pytest.importorskip("transformers", reason='pip install "foveate[models]"')
 
-from benchmarks import moa_figure, moa_quality, moa_tables
+from benchmarks import moa_figure, moa_masks, moa_plans, moa_quality, moa_tables
 from benchmarks.moa_statements import CLAIMS
 from foveate import MoA, attention
 from foveate.tune.moa.plan import MoAPlan
+from tests.tiny import decoder
 
 
 def test_split_gives_everything_to_the_heads_that_lose_most():
     loss = torch.rand(4, 3, 65, generator=torch.Generator().manual_seed(0))
-    plan = moa_quality.split(loss, 0.5, 4096)
+    plan = moa_plans.split(loss, 0.5, 4096)
     full = torch.tensor(plan.betas).bool()
-    lost = loss[..., (moa_quality.STREAMING - 64) // 64]
+    lost = loss[..., (moa_plans.STREAMING - 64) // 64]
     assert lost[full].min() > lost[~full].max()
     assert 0.5 - 1 / 12 < plan.density(4096) <= 0.5
 
@@ -29,25 +30,45 @@ def test_rules_as_masks_are_what_the_engine_does():
     plan = MoAPlan(((64.0, 128.0),), ((0.0, 0.25),))
     q, k, v = torch.randn(1, 4, 300, 16), *torch.randn(2, 1, 2, 300, 16).unbind()
     module = type("Module", (), {"layer_idx": 0})
-    found, _ = moa_quality.masked(plan, 300)(module, q, k, v, None, scaling=0.25)
+    attend = moa_masks.masked(plan.cache_sizes(300, 0), plan.sink)
+    found, _ = attend(module, q, k, v, None, scaling=0.25)
     rule = MoA(*plan.alphas, *plan.betas, length=300, rule="tokens")
     expected = attention(q, k, v, select=rule, causal=True, precision="native")
     torch.testing.assert_close(found.transpose(1, 2), expected, rtol=1e-5, atol=1e-5)
 
 
+@torch.inference_mode()
+def test_a_model_with_masks_is_the_model_with_the_engine():
+    model = decoder(sharp=True)
+    plan = MoAPlan(((64.0, 256.0), (512.0, 512.0)), ((0.0, 0.25), (0.0, 0.0)))
+    tokens = torch.randint(3, 101, (1, 500), generator=torch.Generator().manual_seed(0))
+    before = model.config._attn_implementation
+    with moa_masks.by_masks(model, plan, 500):
+        found = model(tokens).logits
+    assert model.config._attn_implementation == before
+    with moa_masks.attending(model, plan, 500):
+        torch.testing.assert_close(model(tokens).logits, found, rtol=1e-3, atol=1e-3)
+    with moa_masks.by_masks(model, None, 500):
+        dense = model(tokens).logits
+    torch.testing.assert_close(dense, model(tokens).logits, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(dense, found, atol=0.1)
+
+
 def test_summary_pairs_losses_and_finds_the_effective_context():
     cells = {}
     for seed in range(3):
-        for length, right in zip(moa_quality.LENGTHS, (True, True, False, False), strict=True):
+        for length, right in zip(
+            moa_quality.LENGTHS, (True, True, False, False, False), strict=True
+        ):
             cells[f"dense|multikey|{length}|{seed}"] = {"loss": float(seed), "right": True}
             cells[f"uniform 0.5|multikey|{length}|{seed}"] = {"loss": seed + 0.5, "right": right}
     plans = {"dense": None, "uniform 0.5": MoAPlan.uniform(1, 1, 0.5)}
     records = moa_quality.summary(cells, plans)
     mine = [r for r in records if r["way"] == "uniform 0.5"]
-    assert [r["difference"] for r in mine[:-1]] == [0.5] * 4
+    assert [r["difference"] for r in mine[:-1]] == [0.5] * 5
     assert all(r["error"] == 0 and r["samples"] == 3 for r in mine[:-1])
     assert mine[-1]["effective"] == 2048
-    assert records[4]["effective"] == 8192
+    assert records[5]["effective"] == 8192
 
 
 def test_claims_are_open_without_numbers_and_follow_them(tmp_path, monkeypatch):

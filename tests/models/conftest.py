@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+
+from tests.tiny import decoder
 
 
 @pytest.fixture
 def tiny():
-    """A function that builds a tiny random decoder in float32, equal for equal arguments."""
-    transformers = pytest.importorskip("transformers", reason='pip install "foveate[models]"')
-
-    def build(family: str = "Llama", **config):
-        torch.manual_seed(0)
-        defaults = {
-            "hidden_size": 64,
-            "intermediate_size": 96,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "vocab_size": 101,
-            "max_position_embeddings": 512,
-            "pad_token_id": 0,
-            "bos_token_id": 1,
-            "eos_token_id": None,
-        }
-        made = getattr(transformers, f"{family}Config")(**{**defaults, **config})
-        return getattr(transformers, f"{family}ForCausalLM")(made).eval()
-
-    return build
+    """A function that builds a tiny random decoder for short texts, see `decoder`."""
+    return partial(decoder, max_position_embeddings=512)
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_rules_for_query_heads_and_other_scores(model, text, settings):
     windows = profile(model, Words(), text, settings, Store(None, {}), lambda label: None)
     assert windows[512]["abs"].shape == (2, 4, 33)
     for score in ("abs", "signed", "joint", "joint_signed"):
-        for _, plan in plans(model, windows, replace(settings, score=score, per_query=True)):
+        for plan in plans(model, windows, replace(settings, score=score, per_query=True)):
             assert plan.heads == 4
 
 

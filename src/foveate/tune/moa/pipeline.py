@@ -23,9 +23,9 @@ from .influence import SCORES, influence
 from .items import item_of, name_of
 from .optimise import Found, Problem, front, normalised, shared
 from .plan import MoAPlan
-from .rules import candidates, told_apart
+from .rules import Rules, candidates, told_apart
 from .settings import Settings
-from .validate import validated
+from .validate import Attending, validated
 
 Tick = Callable[[str], None]
 
@@ -37,6 +37,7 @@ def find(
     settings: Settings,
     store: Store,
     tick: Tick,
+    attending: Attending | None = None,
 ) -> MoAPlan:
     """Find a plan for a model.
 
@@ -47,6 +48,7 @@ def find(
         settings: How.
         store: Where results are kept on the way.
         tick: Called with a short text after each step; `steps` says how many there are.
+        attending: How plans are tried out, see `validate.answer_loss`.
 
     Returns:
         The plan; its notes say what was measured.
@@ -57,7 +59,7 @@ def find(
     windows = profile(model, tokenizer, source, settings, store, tick)
     found = plans(model, windows, settings)
     tick(f"{len(found)} plans")
-    return validated(model, tokenizer, source, found, settings, store, tick)
+    return validated(model, tokenizer, source, found, settings, store, tick, attending)
 
 
 def steps(model: Any, settings: Settings) -> int:
@@ -101,8 +103,8 @@ def profile(
 
 def plans(
     model: Any, windows: dict[int, dict[str, Tensor]], settings: Settings, **options: Any
-) -> list[tuple[Found, MoAPlan]]:
-    """The front of plans for profiles.
+) -> list[MoAPlan]:
+    """The front of plans for profiles; their notes say what the optimiser knows of them.
 
     Args:
         model: The model they are for.
@@ -129,18 +131,38 @@ def plans(
     problem = Problem(
         rules, losses, settings.density, settings.budgeted, settings.distinct, settings.least
     )
-    layers = full_layers(model.config)
-    made = []
-    for one in _front(problem, settings.intervals, **options):
-        alphas: list[Any] = [None] * known["layers"]
-        betas: list[Any] = [None] * known["layers"]
-        for layer, row in zip(layers, one.choice.tolist(), strict=True):
-            alphas[layer] = [rules.alphas[r] for r in row]
-            betas[layer] = [rules.betas[r] for r in row]
-        made.append(
-            (one, MoAPlan(tuple(alphas), tuple(betas), settings.sink, settings.block, known))
-        )
-    return made
+    found = _front(problem, settings.intervals, **options)
+    return [
+        _plan(one, rules, known, full_layers(model.config), settings, len(found)) for one in found
+    ]
+
+
+def _plan(
+    one: Found, rules: Rules, known: dict, layers: Sequence[int], settings: Settings, count: int
+) -> MoAPlan:
+    """One of `count` plans of a front."""
+    alphas: list[Any] = [None] * known["layers"]
+    betas: list[Any] = [None] * known["layers"]
+    for layer, row in zip(layers, one.choice.tolist(), strict=True):
+        alphas[layer] = [rules.alphas[r] for r in row]
+        betas[layer] = [rules.betas[r] for r in row]
+    plan = MoAPlan(tuple(alphas), tuple(betas), settings.sink, settings.block, known)
+    notes = {
+        "lengths": list(settings.lengths),
+        "density": settings.density,
+        "least": settings.least,
+        "kinds": list(settings.kinds),
+        "score": settings.score,
+        "losses": dict(zip(map(str, settings.lengths), one.losses.tolist(), strict=True)),
+        "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.budgeted)},
+        "solver": {
+            "method": one.solution.method,
+            "gap": one.solution.gap,
+            "seconds": one.solution.seconds,
+            "plans_on_the_front": count,
+        },
+    }
+    return replace(plan, notes=notes)
 
 
 def _front(problem: Problem, intervals: int, **options: Any) -> list[Found]:

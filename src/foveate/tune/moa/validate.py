@@ -22,7 +22,6 @@ from ..fingerprint import fingerprint
 from ..store import Store
 from .calibrate import Item, Record
 from .items import item_of, name_of
-from .optimise import Found
 from .plan import MoAPlan
 from .settings import Settings
 
@@ -69,20 +68,31 @@ def validated(
     model: Any,
     tokenizer: Any,
     source: str | Sequence[Record],
-    found: list[tuple[Found, MoAPlan]],
+    found: Sequence[MoAPlan],
     settings: Settings,
     store: Store,
     tick: Callable[[str], None],
     attending: Attending | None = None,
 ) -> MoAPlan:
-    """The plan of the front with the least loss on other items; its notes say what each reached."""
+    """The plan of the front with the least loss on other items; its notes say what each reached.
+
+    Args:
+        model: A transformers model in eval mode.
+        tokenizer: Its tokenizer.
+        source: A long text, or the records of a data set.
+        found: The front; a part of it is tried if it has more than `settings.plans`.
+        settings: How.
+        store: Where answers and losses are kept.
+        tick: Called with a short text after each step.
+        attending: As in `answer_loss`.
+    """
     length = settings.validation or max(settings.lengths)
     tried = _spread(found, settings.plans)
     known = fingerprint(model)
     heads = known["heads"] if settings.per_query else known["kv_heads"]
     uniform = MoAPlan.uniform(known["layers"], heads, settings.density)
     ways: dict[str, MoAPlan | None] = {"dense": None, "uniform": uniform}
-    ways |= {f"plan {i + 1}": plan for i, (_, plan) in enumerate(tried)}
+    ways |= {f"plan {i + 1}": plan for i, plan in enumerate(tried)}
     losses: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(settings.items):
         item = item_of(model, tokenizer, source, "validation", length, number, settings, store)
@@ -99,29 +109,13 @@ def validated(
             tick(f"validation at {length}, {name}")
     means = {name: sum(x) / len(x) if x else float("nan") for name, x in losses.items()}
     best = min(range(len(tried)), key=lambda i: means[f"plan {i + 1}"] if settings.items else -i)
-    one, plan = tried[best]
-    notes = {
-        "lengths": list(settings.lengths),
-        "density": settings.density,
-        "least": settings.least,
-        "kinds": list(settings.kinds),
-        "score": settings.score,
-        "losses": dict(zip(map(str, settings.lengths), one.losses.tolist(), strict=True)),
-        "densities": {str(n): plan.density(n) for n in (*settings.lengths, *settings.budgeted)},
-        "solver": {
-            "method": one.solution.method,
-            "gap": one.solution.gap,
-            "seconds": one.solution.seconds,
-            "plans_on_the_front": len(found),
-        },
-        "validation": {
-            "length": length,
-            "items": settings.items,
-            "chosen": f"plan {best + 1}",
-            "loss": means,
-        },
+    reached = {
+        "length": length,
+        "items": settings.items,
+        "chosen": f"plan {best + 1}",
+        "loss": means,
     }
-    return replace(plan, notes=notes)
+    return replace(tried[best], notes={**tried[best].notes, "validation": reached})
 
 
 def _rules(plan: MoAPlan | None) -> str:
@@ -132,7 +126,7 @@ def _rules(plan: MoAPlan | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _spread(found: list, most: int) -> list:
+def _spread(found: Sequence[MoAPlan], most: int) -> Sequence[MoAPlan]:
     """At most so many of a list, both ends included."""
     if len(found) <= most:
         return found
