@@ -157,6 +157,27 @@ def _selected() -> list[Case]:
     ]
 
 
+def _training() -> list[Case]:
+    """Forward and backward, [1, 8, 4096, D], one thread; of a video also 12.5 % of its cubes."""
+    cases = []
+    for d, causal in SHAPES:
+        for precision, goal in (("native", 1.0), ("sagebwd", 1.6)):
+            name = _name(precision, "float32", d, causal, "backward", "t1")
+            case = Case(name, precision, head_dim=d, causal=causal, backward=True)
+            cases.append(case.with_(goals=(("sdpa", goal),)))
+            if causal:
+                continue
+            cases.append(
+                case.with_(
+                    name=f"vsa-{name}",
+                    select="vsa((16,16,16),keep=0.125)",
+                    peers=("dense", "sdpa"),
+                    goals=(("dense", 5.0),) if precision == "native" else (),
+                )
+            )
+    return cases
+
+
 def _accuracy() -> list[Case]:
     """sage.md's D1 shape and channel-biased keys: short, for the error columns."""
     return [
@@ -182,6 +203,7 @@ CASES: tuple[Case, ...] = (
     *_decode(),
     *_sparse(),
     *_selected(),
+    *_training(),
     *_accuracy(),
 )
 

@@ -58,6 +58,7 @@ def generated() -> dict[Path, str]:
         "speed": lambda: speed_table(best) if best else NOT_YET,
         "shapes": lambda: special_table(best) if best else NOT_YET,
         "selections": lambda: selection_table(best) if best else NOT_YET,
+        "training": lambda: training_table(best) if best else NOT_YET,
         "machine": lambda: machine_line(best) if best else NOT_YET,
         "results": lambda: "\n\n".join(full_tables(d) for d in documents) or NOT_YET,
         "whole": whole_model_table,
@@ -138,6 +139,24 @@ def selection_table(document: dict[str, Any]) -> str:
         "whole call,<br>of the dense call",
     ]
     return markdown(head, rows) if rows else NOT_YET
+
+
+TRAINING = (
+    ("native vs SDPA", "native-f32-{}-backward-t1", "sdpa"),
+    ("sagebwd vs SDPA", "sagebwd-f32-{}-backward-t1", "sdpa"),
+    ("VSA at 12.5 %, native,<br>vs all blocks", "vsa-native-f32-{}-backward-t1", "dense"),
+    ("VSA at 12.5 %, sagebwd,<br>vs SDPA", "vsa-sagebwd-f32-{}-backward-t1", "sdpa"),
+)
+
+
+def training_table(document: dict[str, Any]) -> str:
+    """Forward and backward at 4096 tokens, one thread: a row for each head size and rule."""
+    rows = []
+    for d, form in SHAPES:
+        name = f"{d}, causal" if form == "causal" else str(d)
+        shape = f"d{d}-{form}"
+        rows.append([name, *(_ratio(document, c.format(shape), peer) for _, c, peer in TRAINING)])
+    return markdown(["head size", *(head for head, _, _ in TRAINING)], rows)
 
 
 def special_table(document: dict[str, Any]) -> str:

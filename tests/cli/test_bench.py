@@ -29,6 +29,21 @@ def test_json_has_times_ratios_and_errors(capsys):
     assert document["results"][0]["error"]["relative_l1"] < 1e-5
 
 
+def test_backward_verifies_gradients_and_times_both_ways(capsys):
+    assert cli.main([*TINY, "--backward", "--json"]) == 0
+    native, eight_bit = json.loads(capsys.readouterr().out)["results"]
+    assert (native["case"]["precision"], eight_bit["case"]["precision"]) == ("native", "sagebwd")
+    assert native["error"]["relative_l1"] < 1e-5
+    assert 1e-4 < eight_bit["error"]["relative_l1"] < 0.06
+    assert native["peers"]["sdpa"]["ratio"]["median"] > 0
+    assert native["peers"]["sdpa"]["error"]["relative_l1"] < 1e-4
+
+
+def test_a_precision_without_backward_pass_is_named(capsys):
+    assert cli.main([*TINY, "--backward", "--precision", "int8"]) == 2
+    assert 'precision "int8" has no backward pass' in capsys.readouterr().err
+
+
 def test_text_names_the_peer(capsys):
     assert cli.main([*TINY, "--precision", "native"]) == 0
     out = capsys.readouterr().out
@@ -53,6 +68,7 @@ def test_wrong_answer_is_reported_and_not_timed(monkeypatch, capsys):
         (["--precision", "int9"], "int9"),
         (["--precision", "sage2(nonsense=1)"], "nonsense"),
         (["--precision", ""], "--precision"),
+        (["--backward", "--decode"], "--decode"),
         (["--peers", "cudnn"], "cudnn"),
         (["--density", "1.5"], "density"),
         (["--kv-heads", "3"], "kv_heads"),

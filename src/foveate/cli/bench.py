@@ -11,6 +11,7 @@ from typing import Any
 from .console import BadInput, Progress, print_json, table
 
 DEFAULT_PEERS = "sdpa,openvino-bf16,openvino-f32,onnxruntime"
+TRAINABLE_PEERS = "sdpa"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=int, default=1, help="torch and peers alike, default %(default)s")
     add(
         "--precision",
-        default="native,int8",
         metavar="P,P",
-        help='names, with arguments if wanted: "int8,sage2(qk_bits=4)"; default %(default)s',
+        help='names, with arguments if wanted: "int8,sage2(qk_bits=4)"; default native,int8, with '
+        "--backward native,sagebwd",
     )
     add("--causal", action="store_true", help="hide later keys")
     add("--density", type=float, metavar="0-1", help="visit only this share of key blocks")
     add("--select", metavar="NAME", help='choose blocks in the call, e.g. "xattention(0.9)"')
+    add("--backward", action="store_true", help="forward and backward, as in training")
     add("--decode", action="store_true", help="one query against packed keys (PackedKV)")
     add("--inputs", choices=INPUTS, default="normal", help="default %(default)s")
-    add("--peers", default=DEFAULT_PEERS, metavar="P,P", help="default %(default)s; also flex")
+    add(
+        "--peers",
+        metavar="P,P",
+        help=f"default {DEFAULT_PEERS}, with --backward {TRAINABLE_PEERS}; also flex, dense",
+    )
     add("--rounds", type=int, default=7, help="interleaved measurements, default %(default)s")
     add("--quick", action="store_true", help="length 1024 and 3 rounds")
     add("--json", action="store_true", help="print JSON only")
@@ -71,13 +77,20 @@ def _cases(args: argparse.Namespace) -> list[Any]:
     from ..measure.trial import parse_precision, parse_select
 
     batch, heads, length, size = _shape(args.shape)
-    peers = tuple(split(args.peers))
+    if args.backward and args.decode:
+        raise BadInput("--backward and --decode are both given; expected at most one of them")
+    named = args.peers
+    if named is None:
+        named = TRAINABLE_PEERS if args.backward else DEFAULT_PEERS
+    peers = tuple(split(named))
     for name in peers:
         if name not in PEERS:
             raise BadInput(f'unknown peer "{name}" in --peers; peers are {", ".join(PEERS)}')
     if args.quick:
         length = min(length, 1024)
     cases = []
+    if args.precision is None:
+        args.precision = "native,sagebwd" if args.backward else "native,int8"
     for precision in split(args.precision):
         try:
             parse_precision(precision)
@@ -97,6 +110,7 @@ def _cases(args: argparse.Namespace) -> list[Any]:
                 density=args.density,
                 select=args.select,
                 packed=args.decode,
+                backward=args.backward,
                 threads=args.threads,
                 inputs=args.inputs,
                 peers=peers,
@@ -149,6 +163,7 @@ def _print(records: list[dict[str, Any]], wrong: list[str]) -> None:
             f"\n{_choices(case)}, {case['dtype']}, [{case['batch']}, {case['q_heads']}, "
             f"{case['q_length']}×{case['k_length']}, {case['head_dim']}], "
             f"{'causal, ' if case['causal'] else ''}density {record['density']:.2f}, "
+            f"{'forward and backward, ' if case['backward'] else ''}"
             f"{case['threads']} thread{'s' if case['threads'] > 1 else ''}"
         )
         rows = [_row("foveate", record["seconds"], None, record["error"])]

@@ -27,6 +27,7 @@ BOUNDS = {
     "sage2(qk_bits=4)": 0.25,
     "sage2++": 0.06,
     "sage3": 0.25,
+    "sagebwd": 0.06,
 }
 """Largest relative L1 error against float64 on normal inputs: what each precision promises, with
 the margin between seeds. A case whose error is larger is not timed."""
@@ -47,6 +48,8 @@ class Case:
         select: A selection as text, "sparge(keep=0.25)", which chooses within the call; None is
             dense, or the blocks of `density`.
         packed: Keep K and V encoded between calls (`PackedKV`), as decoding does.
+        backward: Forward and backward, as a training step has them; the error is that of the worst
+            of the gradients of q, k and v.
         threads: torch threads, and the threads of every peer.
         inputs: "normal": N(0, 1). "biased": K has a large mean in each channel, as in models.
         peers: What to compare with, see `foveate.measure.peers`.
@@ -68,6 +71,7 @@ class Case:
     density: float | None = None
     select: str | None = None
     packed: bool = False
+    backward: bool = False
     threads: int = 1
     inputs: str = "normal"
     peers: tuple[str, ...] = ("sdpa",)
@@ -82,6 +86,8 @@ class Case:
             raise ValueError(f'inputs is "{self.inputs}"; expected one of {", ".join(INPUTS)}')
         if self.density is not None and not 0 < self.density <= 1:
             raise ValueError(f"density is {self.density}; expected a share above 0 and up to 1")
+        if self.backward and self.packed:
+            raise ValueError("backward and packed are both set; expected at most one of them")
         if self.density is not None and self.select is not None:
             raise ValueError("density and select are both given; expected at most one of them")
         for field in (
@@ -110,12 +116,16 @@ class Case:
 
     @property
     def operations(self) -> float:
-        """Multiplications and additions of both matrix products over visible, visited pairs."""
+        """Multiplications and additions of the matrix products (2, backward 5 more) over visible,
+        visited pairs."""
         pairs = float(self.q_length) * self.k_length
         if self.causal:  # rows see the keys up to their own position, aligned at the end
             first = self.k_length - self.q_length + 1
             pairs = sum(max(0, first + i) for i in range(self.q_length))
-        return 4 * self.batch * self.q_heads * self.head_dim * pairs * (self.density or 1)
+        products = 7 if self.backward else 2
+        return (
+            2 * products * self.batch * self.q_heads * self.head_dim * pairs * (self.density or 1)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The record for a result file."""
