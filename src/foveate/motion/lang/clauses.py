@@ -240,7 +240,7 @@ def _names_action(tokens: Sequence[Token]) -> bool:
         thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
         if not thing and any(x in action_words() and x not in DIRECTIONS for x in token.lemmas):
             return True
-        if token.text not in DIRECTIONS and token.text not in AMOUNT:
+        if token.text not in (*DIRECTIONS, *AMOUNT, *TEMPO) and token.form != "ing":
             return False
     return False
 
@@ -248,7 +248,8 @@ def _names_action(tokens: Sequence[Token]) -> bool:
 def _is_noun(tokens: Sequence[Token], i: int) -> bool:
     """Whether a word that can be a thing is one here: nothing follows that a verb would take."""
     if i + 1 >= len(tokens):
-        return tokens[i].text == tokens[i].lemma
+        bare = tokens[i].text == tokens[i].lemma
+        return bare and not (i == 0 and any(x in action_words() for x in tokens[i].lemmas))
     word = tokens[i + 1].text
     if word in ("a", "an", "the", "his", "her", "their", "some", "it", "from") or word in OBJECTS:
         return False

@@ -16,9 +16,10 @@ from ..plan import Coverage, KeyframePlan, StyleSpec
 from ..scene import Scene
 from .acts import perform
 from .frames import Frame
-from .props import place, seat_behind
-from .score import ARM_JOINTS, STANCE, State, Step, angles, part_of
+from .props import bed_behind, place, seat_behind
+from .score import ARM_JOINTS, STANCE, State, Step, angles
 from .understanding import Reading
+from .writing import keys_of, moved, scene_of, style_of
 
 EXACT = {
     "touch_", "touch", "drink", "eat", "phone", "think", "scratch", "wipe", "text_phone", "clap",
@@ -37,7 +38,8 @@ LEG_ACTIONS = {
     "bend_knees", "gait", "steps", "turn", "spin", "in_place", "jump", "hop", "stairs", "stones",
     "crawl", "skate", "sit", "sit_floor", "stand_up", "crouch", "kneel", "lunge", "lie", "bow",
     "bend", "lean", "fall", "jumping_jack", "skip_rope", "pushup", "plank", "situp", "burpee",
-    "dance", "hip_sway", "zombie", "monkey", "step_over", "weight_shift", "stand", "touch_toes",
+    "dance", "hip_sway", "zombie", "monkey", "animal", "tie_shoes", "look_under", "tai_chi", "slip",
+    "cross_legs", "hero_landing", "step_over", "weight_shift", "stand", "touch_toes",
 }  # fmt: skip
 """Primitives that carry the body; in `A while B` one of these is the ground the other plays on."""
 POSTURES = {"sit", "sit_floor", "lie", "kneel", "crouch", "stand_up", "fall"}
@@ -65,7 +67,7 @@ class _Score:
         self.rows.append((self.now, step, False))
         self.now += step.hold
         self.state.dofs |= step.dofs
-        self.state.where = _moved(self.state.where, step)
+        self.state.where = moved(self.state.where, step)
 
     def settle(self, following: list[Step] | None, keep: bool) -> None:
         """Play, fold into what follows, or drop the free step of the action before."""
@@ -113,13 +115,13 @@ def compose(
     notes = [*reading.notes]
     if reading.unread:
         notes.append("not understood: " + "; ".join(reading.unread))
-    named = _style(frames, notes)
+    named = style_of(frames, notes)
     senses = list(dict.fromkeys(f.sense.name for f in frames if f.sense))
     data: dict[str, Any] = {
         "text": text.strip(),
         "source": "offline",
         "seed": seed,
-        "keys": _keys(rows),
+        "keys": keys_of(rows),
         "notes": notes,
         "coverage": (
             Coverage(
@@ -133,7 +135,7 @@ def compose(
     chosen = style or named
     if chosen is not None:
         data["style"] = chosen.model_dump(exclude_defaults=True)
-    full = _scene(scene, score.objects)
+    full = scene_of(scene, score.objects)
     if full is not None:
         data["scene"] = full.to_json()
     return KeyframePlan.from_json(data)
@@ -145,7 +147,8 @@ def _start(score: _Score, first: Frame) -> Step:
         return Step(0.0, {}, "stands relaxed")
     seat = next((o for o in score.state.scene.values() if "sit" in o.affordances), None)
     if seat is None:
-        seat = seat_behind(score.state.where)
+        bed = any(kind == "bed" for kind, _, _ in first.objects) or "wake" in first.text
+        seat = (bed_behind if bed else seat_behind)(score.state.where)
         score.objects.append(seat)
         score.state.scene[seat.name] = seat
     dofs = angles(
@@ -288,110 +291,9 @@ def _release_arms(state: State, group: list[Frame], before: set[str], steps: lis
             state.held.discard(side)
 
 
-def _moved(where: tuple[float, float, float], step: Step) -> tuple[float, float, float]:
-    """Where the body is after a step: (x, y, heading in degrees)."""
-    x, y, heading = where
-    ahead = left = turn = 0.0
-    if step.gait is not None:
-        from .acts.locomotion import STRIDE
-
-        told = step.gait
-        kind = told.get("kind", "walk")
-        length = told.get("distance")
-        if length is None:
-            length = told.get("steps", 4) * told.get("length", STRIDE.get(kind, 0.4))
-        turn = told.get("turn_deg", 0.0)
-        way = told.get("direction_deg", 180.0 if kind == "back-step" else 0.0)
-        if abs(turn) > 1 and length > 0.01:
-            half = math.radians(turn / 2)
-            length *= math.sin(half) / half
-            way += turn / 2
-        ahead, left = length * math.cos(math.radians(way)), length * math.sin(math.radians(way))
-    elif "travel" in step.root:
-        ahead, left = step.root["travel"]
-        turn = step.root.get("spin_deg", 0.0) + step.root.get("yaw_deg", 0.0)
-    else:
-        for contact in step.contacts or []:
-            if isinstance(contact, dict) and "step" in contact:
-                ahead += contact["step"][0] / 2
-                left += contact["step"][1] / 2
-        turn = step.root.get("spin_deg", 0.0)
-    yaw = math.radians(heading)
-    x += ahead * math.cos(yaw) - left * math.sin(yaw)
-    y += ahead * math.sin(yaw) + left * math.cos(yaw)
-    return round(x, 4), round(y, 4), heading + turn
-
-
 def _with_end(score: _Score) -> list[tuple[float, Step, bool]]:
     """All rows in order of time, with a short rest at the end."""
     rows = score.rows
     last = max((row for row in rows if not row[2]), key=lambda row: row[0])[1]
     last.hold = max(last.hold, 0.4)
     return sorted(rows, key=lambda row: row[0])
-
-
-def _keys(rows: list[tuple[float, Step, bool]]) -> list[dict[str, Any]]:
-    """Rows as the plan's JSON; only what changed is written."""
-    found: list[dict[str, Any]] = []
-    state = dict(STANCE)
-    t_last = -1.0
-    for n, (t, st, layer) in enumerate(rows):
-        t = max(round(t, 3), round(t_last + 0.01, 3) if n else 0.0)
-        t_last = t
-        changed = {k: v for k, v in st.dofs.items() if layer or abs(state.get(k, 0.0) - v) > 0.05}
-        for name in list(changed):  # a shoulder's three words only mean something together
-            joint, _, dof = name.partition(".")
-            if joint.endswith("_shoulder") and dof in ("elevation", "plane", "axial"):
-                for d in ("elevation", "plane", "axial"):
-                    full = f"{joint}.{d}"
-                    changed[full] = st.dofs.get(full, state.get(full, 0.0))
-        key: dict[str, Any] = {"id": f"k{n}", "t": t, "description": st.text, "dofs": changed}
-        if st.hold and not layer:
-            key["hold"] = round(st.hold, 3)
-        if st.ease != "smooth":
-            key["ease"] = st.ease
-        if layer:
-            key["layer"] = True
-        else:
-            state |= st.dofs
-            for name, value in (
-                ("goals", st.goals),
-                ("root", st.root),
-                ("gait", st.gait),
-                ("gaze", st.gaze),
-            ):
-                if value:
-                    key[name] = value
-            if st.contacts is not None:
-                key["contacts"] = st.contacts
-            if st.support is not None:
-                key["support"] = st.support
-        key["parts"] = dict.fromkeys(sorted({part_of(name) for name in changed}), st.text[:400])
-        found.append(key)
-    return found
-
-
-def _style(frames: list[Frame], notes: list[str]) -> StyleSpec | None:
-    """The first style that the text names; the plan has one for the whole motion."""
-    found: dict[str, float] = {}
-    for frame in frames:
-        for name, strength in frame.styles.items():
-            found.setdefault(name, strength)
-    if not found:
-        return None
-    name, *more = found
-    if more:
-        notes.append(f"a plan has one style; took {name}, left out {', '.join(more)}")
-    elif len(frames) > 1 and sum(name in f.styles for f in frames) < len(frames):
-        notes.append(f'the style "{name}" is laid over the whole motion')
-    return StyleSpec(name=name, amount=found[name])
-
-
-def _scene(given: Scene | None, made: list[Any]) -> Scene | None:
-    if not made:
-        return given
-    kept = list(given.objects) if given else []
-    stones = any(item.name.startswith("stone") for item in made)
-    name = given.name if given else "made for the text"
-    floor = given.floor if given else not stones
-    return Scene(name=name, objects=[*kept, *made], floor=floor)

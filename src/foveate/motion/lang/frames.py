@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .clauses import Clause
-from .lexicon import Match, Sense, matches
+from .lexicon import DETERMINERS, Match, Sense, matches
 from .tokens import Token
 from .words import AMOUNT, DIRECTIONS, FUNCTION_WORDS, OBJECTS, PARTS, STYLES, TEMPO, TIMES, UNITS
 
@@ -19,6 +19,7 @@ PREPOSITIONS = {
     "with", "on", "to", "at", "against", "behind", "over", "toward", "towards", "from", "in",
     "onto", "of", "front", "across", "above", "around", "for", "near", "using", "into", "under",
 }  # fmt: skip
+AUXILIARY = {"is", "are", "was", "does", "starts", "begins", "tries", "to", "who", "and"}
 PAIRED = {
     "arm",
     "hand",
@@ -113,8 +114,18 @@ def read(clause: Clause) -> Frame:
         frame.confidence = 0.8 if best.via else 1.0
         for i in best.positions:
             tokens[i].used = True
+        _subject(tokens, best.head)
     _slots(frame, tokens, best)
     return frame
+
+
+def _subject(tokens: list[Token], head: int) -> None:
+    """`a waiter carries`, `my dog is running`: the noun before the verb is who moves."""
+    at = head - 1
+    while at > 0 and (tokens[at].text in AUXILIARY or tokens[at].text.endswith("ly")):
+        at -= 1
+    if at > 0 and tokens[at - 1].text in DETERMINERS and tokens[at].text not in OBJECTS:
+        tokens[at].used = True
 
 
 def _slots(frame: Frame, tokens: list[Token], match: Match | None) -> None:

@@ -92,6 +92,12 @@ def synonyms() -> dict[str, tuple[str, ...]]:
     }
 
 
+@functools.cache
+def right_words() -> frozenset[str]:
+    """English words that only look like misspellings of ours, from `spelled.txt`."""
+    return frozenset(word for line in _read("spelled.txt") for word in line.split())
+
+
 def surface_forms() -> int:
     """How many ways of saying things the lexicon holds, synonyms not counted."""
     return sum(len(sense.forms) for sense in senses().values())
@@ -121,10 +127,8 @@ def matches(tokens: Sequence[Token]) -> list[Match]:
     """Every pattern that fits somewhere in the clause, best first.
 
     A word counts 2, a small word 1, a class 1.9; each step over costs 0.05. A head that stands
-    where
-    a noun stands (after `the`, `his`, `right`) counts 2 less, unless a verb without a meaning of
-    its
-    own (`does a kick`) leads to it.
+    where a noun stands (after `the`, `his`, `right`) counts 2 less, unless a verb without a meaning
+    of its own (`does a kick`) leads to it.
     """
     found: dict[tuple[str, int], Match] = {}
     for elements, sense in _entries():
@@ -259,7 +263,10 @@ def _standing(tokens: Sequence[Token], start: int, length: int) -> float:
     is_thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
     light = any(LIGHT_VERBS & set(t.lemmas) for t in tokens[:start])
     # "a jump", "two quick steps": a clause that is only a name for an action
-    light |= all(t.text in BEFORE_NOUNS or t.value is not None for t in tokens[:start])
+    light |= all(
+        t.text in BEFORE_NOUNS or t.value is not None or t.lemma in AMOUNT or t.lemma in TEMPO
+        for t in tokens[:start]
+    )
     with_before = any(t.text == "with" for t in tokens[max(0, start - 4) : start])
     if length > 1 and is_thing:  # "hands on hips", "with arms out"
         return 0.0 if with_before or start <= 2 else -0.5
@@ -269,6 +276,7 @@ def _standing(tokens: Sequence[Token], start: int, length: int) -> float:
         or before.lemma in AMOUNT
         or (before.lemma in TEMPO and before.lemma[-2:] != "ly")
     )
+    is_thing = is_thing and token.form != "ing"  # "is boxing" is no box
     if is_thing and length == 1 and before is not None and before.text not in SUBJECTS:
         return -2.0
     if noun_place and token.form != "ing":

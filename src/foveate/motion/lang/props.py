@@ -21,6 +21,7 @@ NEEDS = {
 }
 AWAY = 2.2
 """Metres to a thing that the text walks to."""
+TABLES = ("table", "desk", "counter")
 
 
 def bearing(item: SceneObject, where: tuple[float, float, float]) -> dict[str, float]:
@@ -73,6 +74,25 @@ def seat_ahead(where: tuple[float, float, float], name: str, bed: bool = False) 
     return SceneObject(
         name=name, size=size, position=(x, y, 0.0), yaw_deg=where[2] + 180.0,
         affordances=["sit", "lie"] if bed else ["sit"],
+    )  # fmt: skip
+
+
+def table_ahead(where: tuple[float, float, float], name: str, far: float) -> SceneObject:
+    """A table whose middle is `far` metres ahead of somebody who stands at (x, y, heading)."""
+    x, y = _ahead(where, far)
+    return SceneObject(
+        name=name, size=(0.6, 1.0, 0.74), position=(x, y, 0.0), yaw_deg=where[2] + 180.0,
+        affordances=["reach", "lean"],
+    )  # fmt: skip
+
+
+def thing_on(table: SceneObject, name: str) -> SceneObject:
+    """A thing as large as a cup on a table, near the edge and to the right of who faces it."""
+    x, y, z = table.world([0.2, 0.18, table.size[2]])
+    return SceneObject(
+        name=name, shape="cylinder", size=(0.07, 0.07, 0.1),
+        position=(round(float(x), 4), round(float(y), 4), round(float(z), 4)),
+        affordances=["reach"],
     )  # fmt: skip
 
 
@@ -141,6 +161,10 @@ def place(frames: list[Frame], index: int, where: tuple[float, float, float], ha
         return [bed_behind(where)]
     if given is not None and given.objects:
         return []
+    if "reach" not in affordances:
+        made = _tables(frames, index, where)
+        if made:
+            return made
     if name == "stairs_up" and "step" not in affordances:
         one = any(k == "box" for k, _, _ in frame.objects)
         return stairs_ahead(where, 1) if one else stairs_ahead(where)
@@ -149,3 +173,29 @@ def place(frames: list[Frame], index: int, where: tuple[float, float, float], ha
     if name == "stones" and "step" not in affordances and where == (0.0, 0.0, 0.0):
         return list(Scene.named("stones").objects)
     return []
+
+
+def _tables(
+    frames: list[Frame], index: int, where: tuple[float, float, float]
+) -> list[SceneObject]:
+    """A table that is walked or reached to, with the thing on it that a hand goes to later."""
+    frame = frames[index]
+    name = frame.sense.name if frame.sense else ""
+    table = next((w for k, w, _ in frame.objects if k == "wall" and w in TABLES), "")
+    thing = _small(frame) if name == "reach" else ""
+    if name in ("walk", "run", "jog") and any(w == table and p for _, w, p in frame.objects):
+        far = AWAY
+    elif (name in ("reach", "pick_up", "put_down", "lean") and table) or thing:
+        far = 0.75
+    else:
+        return []
+    stand = table_ahead(where, table or "table", far)
+    later = [t for f in frames[index:] if f.sense and f.sense.name == "reach" and (t := _small(f))]
+    return [stand, *(thing_on(stand, t) for t in later[:1])]
+
+
+def _small(frame: Frame) -> str:
+    """What a hand reaches for, if it is a thing that stands on a table."""
+    if frame.direction() in ("up", "overhead", "down"):
+        return ""
+    return next((w for k, w, p in frame.objects if k in ("drink", "food") and p != "with"), "")

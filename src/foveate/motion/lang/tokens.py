@@ -42,12 +42,15 @@ class Token:
         return self.text
 
 
-def tokenize(text: str, known: Set[str]) -> tuple[list[Token], list[str]]:
+def tokenize(
+    text: str, known: Set[str], right: Set[str] = frozenset()
+) -> tuple[list[Token], list[str]]:
     """The tokens of a text, and a note for each spelling that was repaired.
 
     Args:
         text: What the user typed.
         known: Every lemma and closed-class word that has a meaning here.
+        right: Words without a meaning here that look like mistakes and are not (`waiter`).
 
     Returns:
         Tokens with punctuation among them, and notes like `read "wavs" as "waves"`.
@@ -62,8 +65,8 @@ def tokenize(text: str, known: Set[str]) -> tuple[list[Token], list[str]]:
             tokens.append(Token(word, (word,)))
             continue
         token = _token(word, known)
-        if not any(lemma in known for lemma in token.lemmas):
-            better = _repair(word, known)
+        if not any(lemma in known or lemma in right for lemma in token.lemmas):
+            better = repair(word, known)
             if better is not None:
                 notes.append(f'read "{word}" as "{better}"')
                 token = _token(better, known)
@@ -131,7 +134,7 @@ def _token(word: str, known: Set[str]) -> Token:
     return Token(word, tuple(ordered), value, form)
 
 
-def _repair(word: str, known: Set[str]) -> str | None:
+def repair(word: str, known: Set[str]) -> str | None:
     """The one known word within edit distance one, if there is exactly one; None otherwise.
 
     Short words are left alone: every four-letter word is close to some other.

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from .clauses import Clause, split
 from .frames import Frame, Limb, content_words, read
-from .lexicon import nearest, senses, vocabulary
+from .lexicon import nearest, right_words, senses, vocabulary
 from .score import other
 from .tokens import Token, tokenize
-from .words import LIGHT_VERBS, PARTS
+from .words import LIGHT_VERBS, PARTS, STYLES
 
 
 class NotUnderstood(ValueError):
@@ -66,7 +66,7 @@ def understand(text: str) -> Reading:
     """
     if not text or not text.strip():
         raise ValueError('text is empty; expected a sentence such as "a person waves"')
-    tokens, notes = tokenize(text, vocabulary())
+    tokens, notes = tokenize(text, vocabulary(), right_words())
     if not any(t.text[0].isalpha() for t in tokens):
         raise ValueError(f"text is {text.strip()!r}; expected a sentence with words in it")
     found = Reading(notes=notes)
@@ -80,6 +80,8 @@ def understand(text: str) -> Reading:
     found.matched = [t.text for t in content if t.used]
     found.unmatched = list(dict.fromkeys(t.text for t in content if not t.used))
     _beyond(found)
+    if not found.frames:
+        _without_verb(found, tokens)
     if not found.frames:
         _raise_not_understood(found, tokens)
     share = len(found.matched) / max(1, len(found.matched) + len(found.unmatched))
@@ -246,6 +248,32 @@ def _beyond(found: Reading) -> None:
         found.frames.remove(frame)
         found.unread.append(frame.text)
         found.notes.append(f'"{frame.text}" is acrobatics beyond the offline designer; left out')
+
+
+GREETINGS = {"hello", "hi", "hey", "goodbye", "bye", "welcome", "greetings"}
+MOODS = {"happy": "cheer", "angry": "stomp", "proud": "hands_hips", "drunk": "hip_sway"}
+"""Style → what is acted when a text names a mood and nothing to do."""
+
+
+def _without_verb(found: Reading, tokens: list[Token]) -> None:
+    """`hello`, `a sad person`: a greeting is waved; a mood is acted, or stood."""
+    if GREETINGS & {t.text for t in tokens}:
+        found.frames.append(Frame(sense=senses()["wave"], verb="wave", text="hello"))
+        return
+    styled = next((t for t in tokens if t.text in STYLES), None)
+    if styled is None or any("beyond" in note for note in found.notes):
+        return
+    name, strength = STYLES[styled.text]
+    act = MOODS.get(name, "stand")
+    frame = Frame(sense=senses()[act], verb=act, text=styled.text, styles={name: strength})
+    frame.confidence, frame.seconds = 0.5, 3.0 if act == "stand" else None
+    found.frames.append(frame)
+    found.unread.clear()
+    styled.used = True
+    found.matched.append(styled.text)
+    found.unmatched = [word for word in found.unmatched if word != styled.text]
+    shown = "stands like that" if act == "stand" else f"shown as: {act.replace('_', ' ')}"
+    found.notes.append(f'"{styled.text}" names no action; {shown}')
 
 
 def _raise_not_understood(found: Reading, tokens: list[Token]) -> None:

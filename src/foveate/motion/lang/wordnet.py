@@ -1,6 +1,7 @@
 """Links from verbs the lexicon lacks to its senses, distilled from a WordNet 3.0 database.
 
-The one thing to know: this is run when `synonyms.txt` is made anew, not by users:
+The one thing to know: this is run when `synonyms.txt` and `spelled.txt` (words that must not be
+taken for misspellings) are made anew, not by users:
 
     python -m foveate.motion.lang.wordnet /usr/share/wordnet
 
@@ -11,9 +12,11 @@ first three meanings; meanings of feeling, thinking and the like are passed over
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
-from .lexicon import senses
+from .lexicon import senses, vocabulary
+from .tokens import repair
 from .words import DIRECTIONS, FUNCTION_WORDS, LIGHT_VERBS, SUBJECTS
 
 FILES = {"29", "33", "34", "35", "38"}
@@ -122,12 +125,17 @@ TOO_WIDE = {
     "give",
     "transfer",
     "shift",
+    "trip",
+    "trap",
+    "count",
+    "thank",
+    "pocket",
 }
 """Words too wide to stand for what lies below them (every motion is a kind of `move`)."""
 NOTICE = """\
-# Verb: senses it may mean, likeliest first. Made by `python -m foveate.motion.lang.wordnet`.
+# {what} Made by `python -m foveate.motion.lang.wordnet`.
 #
-# Links distilled from WordNet 3.0. WordNet 3.0 Copyright 2006 by Princeton University. All rights
+# {links} distilled from WordNet 3.0. WordNet 3.0 Copyright 2006 by Princeton University. All rights
 # reserved. Permission to use, copy, modify and distribute this software and database and its
 # documentation for any purpose and without fee or royalty is hereby granted, provided that you
 # agree to comply with the following copyright notice and statements, including the disclaimer, and
@@ -197,19 +205,41 @@ def _known() -> dict[str, str]:
     """Verb → sense, from the forms of the lexicon that are a single word."""
     known: dict[str, str] = {}
     for sense in senses().values():
+        if sense.primitive in ("animal", "mime_wall"):  # named by nouns, "to cat" is another thing
+            continue
         for form in sense.forms:
             if " " not in form and form.isalpha():
                 known.setdefault(form, sense.name)
     return known
 
 
+def look_alikes(folder: Path) -> list[str]:
+    """English words without a meaning here that spelling repair would turn into one of ours."""
+    known = vocabulary()
+    words = set()
+    for kind in ("noun", "verb", "adj", "adv"):
+        for line in (folder / f"index.{kind}").read_text().splitlines():
+            word = line.split(" ", 1)[0]
+            if word.isalpha() and word not in known:
+                words.add(word)
+    return sorted(word for word in words if repair(word, known) is not None)
+
+
+def _write(name: str, what: str, links: str, lines: list[str]) -> None:
+    path = Path(__file__).with_name(name)
+    head = NOTICE.replace("{what}", what).replace("{links}", links)
+    path.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{len(lines)} lines in {name}")
+
+
 def main(folder: str) -> None:
-    """Write `synonyms.txt` beside this file."""
+    """Write `synonyms.txt` and `spelled.txt` beside this file."""
     links = distill(Path(folder))
     lines = [f"{verb}: {' '.join(names)}" for verb, names in sorted(links.items())]
-    path = Path(__file__).with_name("synonyms.txt")
-    path.write_text(NOTICE + "\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{len(lines)} verbs linked in {path.name}")
+    _write("synonyms.txt", "Verb: senses it may mean, likeliest first.", "Links", lines)
+    vocabulary.cache_clear()
+    words = textwrap.wrap(" ".join(look_alikes(Path(folder))), 98, break_on_hyphens=False)
+    _write("spelled.txt", "Words that only look like misspellings.", "Words", words)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from ..frames import Frame
 from ..score import State, Step
 from . import (
+    animals,
     arms,
     bending,
     characters,
     combat,
+    everyday,
     exercises,
     footwork,
     hands,
@@ -25,6 +27,7 @@ from . import (
     locomotion,
     parts,
     posture,
+    reaching,
     things,
     whole,
 )
@@ -34,10 +37,12 @@ from .sports import SHOTS, shot
 Primitive = Callable[[Frame, State], list[Step]]
 
 _FILES = (
+    animals,
     arms,
     bending,
     characters,
     combat,
+    everyday,
     exercises,
     footwork,
     hands,
@@ -47,6 +52,7 @@ _FILES = (
     locomotion,
     parts,
     posture,
+    reaching,
     things,
     whole,
 )

@@ -91,27 +91,43 @@ def surrender(f: Frame, s: State) -> list[Step]:
     return [step(0.6, "holds both hands up", BODY["surrender"], hold=f.seconds or 1.0)]
 
 
+RACK = "B_shoulder elev 50 plane 30 axial -35, B_elbow 140 pron 50, B_wrist -30"
+"""Arms with a bar at the shoulders."""
+
+
 def overhead_press(f: Frame, s: State) -> list[Step]:
-    """From the floor to the shoulders to overhead."""
-    made = []
-    if "clean" in f.text or "weightlift" in f.text or "barbell" in f.text:
-        low = pose("squat") | angles(
-            "B_shoulder elev 40 plane 85, B_elbow 3, head_look -20, torso 40"
-        )
-        made.append(Step(1.1, low, "grips the bar on the floor", hold=0.3, steady=True))
+    """From the shoulders to overhead; a bar comes up from the floor first."""
+    made: list[Step] = []
+    if f.setting("kind") == "jerk" or "barbell" in f.text:
+        made = _clean(s)
     for _ in range(f.count(1 if made else 2, 6)):
+        if f.setting("kind") == "jerk":
+            made.append(step(0.35, "dips", f"B_hip 32, B_knee 44, B_ankle 15, torso 2, {RACK}"))
+            dt, text = 0.4, "jerks it overhead"
+        else:
+            made.append(step(0.7, "the weight at the shoulders", "B_hip 16, B_knee 24, B_ankle 8, "
+                             f"torso 0, head_look 0, {RACK}", hold=0.3))  # fmt: skip
+            dt, text = 0.8, "presses it overhead"
         made.append(
-            step(
-                0.7,
-                "the weight at the shoulders",
-                "B_hip 16, B_knee 24, B_ankle 8, torso 0, head_look 0, B_shoulder elev 50 "
-                "plane 30 axial -35, B_elbow 140 pron 50, B_wrist -30",
-                hold=0.3,
-            )
-        )
-        made.append(step(0.8, "presses it overhead", BODY["overhead"] + ", B_hip 9, B_knee 14, "
-                         "B_ankle 5, B_wrist 0, B_elbow 8 pron 0", hold=0.7))  # fmt: skip
+            step(dt, text, BODY["overhead"] + ", B_hip 9, B_knee 14, B_ankle 5, B_wrist 0, "
+                 "B_elbow 8 pron 0, torso -2", hold=1.0)
+        )  # fmt: skip
     return [*made, release(s, "LR", 1.0)]
+
+
+def _clean(s: State) -> list[Step]:
+    """The bar from the floor to the shoulders: grip, pull, catch in a half squat, stand."""
+    low = pose("squat") | angles("B_shoulder elev 40 plane 85, B_elbow 3, head_look -20, torso 40")
+    pull = "B_hip 12, B_knee 14, B_ankle 2, torso -4, head_look -6, B_shoulder elev 40 plane 20 "
+    return [
+        Step(1.1, low, "grips the bar on the floor", hold=0.3, steady=True),
+        step(0.6, "pulls it up along the body", pull + "axial 30, B_elbow 90, B_collar 24",
+             steady=True),
+        step(0.45, "catches it at the shoulders", "B_hip 62, B_knee 74, B_ankle 22, torso 10, "
+             f"B_collar 0, {RACK}", hold=0.3, steady=True),
+        step(0.9, "stands up with it", f"B_hip 9, B_knee 14, B_ankle 5, torso 0, head_look 0, "
+             f"{RACK}", hold=0.4, steady=True),
+    ]  # fmt: skip
 
 
 def spread(f: Frame, s: State) -> list[Step]:
@@ -129,43 +145,6 @@ def tpose(f: Frame, s: State) -> list[Step]:
     """Arms level, body straight."""
     s.held |= {"L", "R"}
     return [step(0.9, "stands in T-pose", BODY["tpose"], hold=f.seconds or 1.5)]
-
-
-def reach(f: Frame, s: State) -> list[Step]:
-    """A hand goes out to where the text says, or to an object of the scene."""
-    side = arm_side(f)
-    where = f.direction("forward")
-    if any(limb.part in ("knee", "toe", "foot") and limb.side in "LRB" for limb in f.limbs):
-        from .hands import touch_
-
-        return touch_(f, s)
-    if f.object("sky"):
-        where = "up"
-    if f.object("floor"):
-        where = "down"
-    if where in ("left", "right"):
-        return point(f, s)
-    told = {
-        "up": BODY["overhead"].replace("B_", "A_") + ", head_look -16, torso -4",
-        "down": "A_shoulder elev 55 plane 85, A_elbow 4, B_hip 60, B_knee 55, B_ankle 16, torso 45",
-        "out": POINTS["out"],
-        "side": POINTS["side"],
-        "back": POINTS["back"],
-        "across": POINTS["across"],
-    }.get({"overhead": "up"}.get(where, where), "A_shoulder elev 84 plane 86, A_elbow 6, torso 10")
-    dofs = angles(told, side)
-    made = Step(0.8, dofs, f"reaches {where}", hold=f.seconds or 0.7)
-    for name, entry in s.scene.items():
-        if "reach" in entry.affordances and any(name.split()[0] in w for _, w, _ in f.objects):
-            for h in "LR" if side == "B" else side:
-                made.goals.append({"kind": "reach", "effector": f"{h}_hand", "target": name})
-    back = Step(
-        0.8,
-        {n: s.base(n) for n in dofs} | arms_down(*(side if side != "B" else "LR")),
-        "draws the hand back",
-        free=True,
-    )
-    return [made, back]
 
 
 def push(f: Frame, s: State) -> list[Step]:

@@ -42,7 +42,7 @@ def jump(f: Frame, s: State) -> list[Step]:
     swing = "" if s.held else ", B_shoulder elev 42 plane -60, B_elbow 20"
     low = f"B_hip 66, B_knee 76, B_ankle 24, torso 22{swing}"
     made.append(step(0.55, "crouches to jump", low, hold=0.1, steady=True))
-    count = f.count(1, 8)
+    count = f.count(int(f.setting("times", "1")), 8)
     text = "jumps" + ("" if where == "up" else f" {where}")
     for n in range(count):
         # between two jumps the landing is the next crouch already

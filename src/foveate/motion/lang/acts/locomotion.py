@@ -32,7 +32,7 @@ def gait(f: Frame, s: State) -> list[Step]:
     """Steps on a line, an arc or a circle, to a thing or for a while."""
     kind = f.setting("kind", "walk")
     before = rise_first(f, s)
-    target = next((w for k, w, p in f.objects if k in ("seat", "bed") and p), None)
+    target = next((w for k, w, p in f.objects if k in ("seat", "bed", "wall") and p), None)
     if target and target in s.scene:
         return [*before, *to_object(s, target, kind)]
     where = f.direction("forward", among=tuple(ANGLES))

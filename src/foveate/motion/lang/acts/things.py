@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..poses import BODY
+from ..props import TABLES
 from .arms import stand_back
 from .common import (
     Frame,
@@ -12,6 +13,7 @@ from .common import (
     arm_side,
     step,
 )
+from .reaching import after, go_near, hand_to
 
 
 def catch(f: Frame, s: State) -> list[Step]:
@@ -31,8 +33,11 @@ def catch(f: Frame, s: State) -> list[Step]:
 def pick_up(f: Frame, s: State) -> list[Step]:
     """Squat and bend to the floor, grip, rise with it; it stays in the hands."""
     side = arm_side(f, "B")
-    thing = f.object("box", "ball", "weight")
+    thing = f.object("box", "ball", "weight", "drink", "food")
     word = f"the {thing[1]}" if thing else "it"
+    table = _table(f, s)
+    if table:
+        return _from_table(f, s, table, word)
     reach = "A_shoulder elev 62 plane 86, A_elbow 6"
     low = angles("B_hip 100, B_knee 92, B_ankle 24, torso 50, head_look -12") | angles(reach, side)
     down = Step(1.1, low, f"bends down to {word}", hold=0.35, steady=True)
@@ -52,11 +57,40 @@ def pick_up(f: Frame, s: State) -> list[Step]:
     return made
 
 
+def _table(f: Frame, s: State) -> str:
+    """The table of the scene that the text names, or an empty name."""
+    words = [word for kind, word, _ in f.objects if kind == "wall"]
+    return next((n for n in s.scene if n in TABLES and n in words), "")
+
+
+def _from_table(f: Frame, s: State, table: str, word: str) -> list[Step]:
+    """Hands to the table, and back with the thing."""
+    small = f.object("box", "weight") is None
+    side = arm_side(f, "R" if small else "B")
+    before = go_near(s, table)
+    there = hand_to(after(s, before), table, side, f"takes {word} from the {table}")
+    there.hold = 0.35
+    told = "A_shoulder elev 16 plane 66 axial 12, A_elbow 84"
+    rise = Step(0.9, {n: s.base(n) for n in there.dofs} | angles(told, side), f"lifts {word}",
+                hold=0.3, steady=True)  # fmt: skip
+    s.carrying = True
+    s.held |= set("LR" if side == "B" else side)
+    return [*before, there, rise]
+
+
 def put_down(f: Frame, s: State) -> list[Step]:
     """Down to the floor (or a table), let go, up with empty hands."""
     side = arm_side(f, "B")
     table = f.object("wall")
     made = []
+    stands = _table(f, s)
+    if stands:
+        before = go_near(s, stands)
+        there = hand_to(after(s, before), stands, side, f"puts it on the {stands}")
+        there.hold = 0.3
+        s.carrying = False
+        s.held.clear()
+        return [*before, there, stand_back(s, 1.0)]
     if not s.carrying:
         made.append(step(0.5, "holds a thing", "A_shoulder elev 12 plane 60 axial 12, A_elbow 82",
                          side))  # fmt: skip
