@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.golden import exact, run
+from foveate import attention
 from foveate.attn.formats import FP8, Float
 from foveate.attn.layouts.blocks import Band
 from foveate.attn.precision import Int8, Native, Sage2, Sage2pp, Sage3
@@ -233,3 +234,11 @@ def test_matmul_shortcuts_of_the_process_do_not_reach_the_reference():
 def test_senseless_recipes_are_refused_with_a_reason(recipe, words):
     with pytest.raises(ValueError, match=words):
         run(*inputs(), recipe)
+
+
+def test_autocast_does_not_reach_the_reference():
+    """Under autocast a product of codes came back as bfloat16, and scores lost 16 bits."""
+    q, k, v = inputs(q_length=64, k_length=64)
+    plain = attention(q, k, v, precision="int8", backend="reference")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(attention(q, k, v, precision="int8", backend="reference"), plain)

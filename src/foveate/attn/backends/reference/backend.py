@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 from torch import Tensor
 
@@ -20,6 +23,18 @@ VALUES_ONLY = ("channel", "channel+tile", "tile")  # granularities that only V m
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
+def exactly(method: Callable) -> Callable:
+    """Without graphs, and without autocast, which would round products of codes to 16 bits."""
+
+    @wraps(method)
+    def wrapped(self, first, *rest, **options):
+        where = first if isinstance(first, Tensor) else rest[0]  # `attend` has a request second
+        with torch.no_grad(), torch.autocast(where.device.type, enabled=False):
+            return method(self, first, *rest, **options)
+
+    return wrapped
+
+
 class Reference:
     """Runs every recipe; refuses only what has no meaning."""
 
@@ -31,12 +46,12 @@ class Reference:
             return f"needs float32, bfloat16, float16 or float64, the inputs are {request.dtype}"
         return _senseless(request.recipe)
 
-    @torch.no_grad()
+    @exactly
     def encode(self, q: Tensor, k: Tensor, v: Tensor, request: Request) -> Operands:
         """Write q `[B, Hq, Lq, D]`, k `[B, Hk, Lk, D]`, v `[B, Hk, Lk, Dv]` as the recipe says."""
         return encode(q, k, v, request)
 
-    @torch.no_grad()
+    @exactly
     def attend(
         self,
         operands: Operands,
@@ -50,7 +65,7 @@ class Reference:
         """Online softmax over visible pairs: out `[B, Hq, Lq, Dv]`, lse float32 `[B, Hq, Lq]`."""
         return attend(operands, request, layout, mask, into, tally)
 
-    @torch.no_grad()
+    @exactly
     def backward(
         self,
         dout: Tensor,
@@ -67,21 +82,21 @@ class Reference:
         how = backward if request.recipe.back is None else backward_integer
         return how(dout, dlse, q, k, v, out, lse, request, layout, mask)
 
-    @torch.no_grad()
+    @exactly
     def block_means(
         self, x: Tensor, rows: int, mean: Tensor | None = None, likeness: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Mean of each block of rows, and how alike its rows are; see `Backend.block_means`."""
         return estimate.block_means(x, rows, mean, likeness)
 
-    @torch.no_grad()
+    @exactly
     def antidiagonal(
         self, q: Tensor, k: Tensor, *, factor: float, stride: int, block: int, causal: bool
     ) -> Tensor:
         """Softmax mass of each pair of blocks; see `Backend.antidiagonal`."""
         return estimate.antidiagonal(q, k, factor=factor, stride=stride, block=block, causal=causal)
 
-    @torch.no_grad()
+    @exactly
     def choose(
         self, scores: Tensor, budget: Budget, allowed: Tensor, kept: Tensor
     ) -> tuple[Tensor, Tensor]:
