@@ -42,6 +42,35 @@ def test_extra_memory_is_linear_in_length():
         assert whole <= 48 << 20, f"{precision}: {whole >> 15} B a token"
 
 
+TRAINING = """
+import json, torch
+from foveate import attention
+from foveate.measure.memory import peak_memory
+torch.set_num_threads(1)
+def extra(length, precision):
+    q, k, v = (torch.randn(1, 1, length, 64, requires_grad=True) for _ in range(3))
+    with peak_memory() as peak:
+        out = attention(q, k, v, causal=True, precision=precision, backend="cpu")
+        torch.autograd.grad(out, (q, k, v), torch.ones_like(out))
+    return peak.extra
+extra(1024, "native")  # what is loaded and kept once
+print(json.dumps([[extra(length, precision) for length in (4096, 8192)]
+                  for precision in ("native", "sagebwd")]))
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps freed memory")
+def test_memory_of_training_is_linear_in_length():
+    done = python(TRAINING)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for precision, found in zip(("native", "sagebwd"), json.loads(done.stdout), strict=True):
+        if None in found:
+            pytest.skip("this system does not say what a process needs")
+        # 3 to 10 KiB a token; P alone in float32 would be 16 and 32 KiB
+        assert found[0] <= 48 << 20, f"{precision}: {found[0] >> 12} B a token"
+        assert found[1] <= 96 << 20, f"{precision}: {found[1] >> 13} B a token"
+
+
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps freed memory")
 def test_calls_and_packed_keys_give_their_memory_back(target):
     from foveate import attention
