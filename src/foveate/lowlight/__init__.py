@@ -19,8 +19,11 @@ from typing import Any
 _PLACES = {
     # for people
     "Enhancer": "enhance",
-    "METHODS": "enhance",
+    "METHODS": "names",
+    "Enhanced": "enhance",
     "Picture": "files",
+    "read_any": "sources",
+    "enhance_video": "video",
     "read_picture": "files",
     "write_picture": "files",
 }

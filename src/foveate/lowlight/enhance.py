@@ -21,9 +21,7 @@ from torch import Tensor
 
 from . import denoise, tone
 from .files import Picture
-from .methods import METHODS, Curve, Whole, method_named
-
-__all__ = ["METHODS", "Enhanced", "Enhancer"]
+from .methods import Curve, Whole, method_named
 
 TILE = 768
 """Side of a tile without its margin, in pixels; a multiple of `denoise.STEP`."""
@@ -155,16 +153,13 @@ def rendered(
     out = np.empty_like(pixels)
     top = np.float32(np.iinfo(pixels.dtype).max)
     margin = denoise.MARGIN if noise is not None else getattr(decision, "margin", 0)
-    size = pixels.shape[:2]
-    for y, x in _corners(size):
-        y0, x0 = max(0, y - margin), max(0, x - margin)
-        tile = pixels[y0 : y + TILE + margin, x0 : x + TILE + margin].astype(np.float32) / top
+    for outer, inner, place in tiles(pixels.shape[:2], margin):
+        tile = pixels[outer].astype(np.float32) / top
         if not isinstance(decision, Whole):
-            tile = decision.apply(tile, (y0, x0), size)
+            tile = decision.apply(tile, (outer[0].start, outer[1].start), pixels.shape[:2])
         if noise is not None:
             tile = denoise.apply(tile, noise, amount)
-        inner = tile[y - y0 : y - y0 + TILE, x - x0 : x - x0 + TILE]
-        out[y : y + TILE, x : x + TILE] = np.rint(np.clip(inner, 0, 1) * top).astype(out.dtype)
+        out[place] = np.rint(np.clip(tile[inner], 0, 1) * top).astype(out.dtype)
     return out
 
 
@@ -217,10 +212,34 @@ def statistics(pixels: np.ndarray, bins: int = 64) -> dict[str, Any]:
     }
 
 
-def _corners(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    for y in range(0, size[0], TILE):
-        for x in range(0, size[1], TILE):
-            yield y, x
+Box = tuple[slice, slice]
+
+
+def tiles(
+    size: tuple[int, int], margin: int = 0, side: int = TILE
+) -> Iterator[tuple[Box, Box, Box]]:
+    """Cut a picture into tiles.
+
+    Args:
+        size: Its height and width.
+        margin: Pixels that a tile sees around itself; a multiple of `denoise.STEP`.
+        side: Of a tile without its margin.
+
+    Yields:
+        What a tile sees of the picture, its own part of that, and its own part of the picture.
+    """
+    for y in range(0, size[0], side):
+        for x in range(0, size[1], side):
+            place = (slice(y, min(y + side, size[0])), slice(x, min(x + side, size[1])))
+            outer = tuple(
+                slice(max(0, s.start - margin), min(s.stop + margin, n))
+                for s, n in zip(place, size, strict=True)
+            )
+            inner = tuple(
+                slice(s.start - o.start, s.stop - o.start)
+                for s, o in zip(place, outer, strict=True)
+            )
+            yield outer, inner, place
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:

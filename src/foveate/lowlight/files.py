@@ -206,7 +206,7 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int =
     if ending in (".bmp", ".ppm") and picture.metadata.orientation > 1:  # hold no EXIF
         picture = replace(picture, pixels=picture.upright(), alpha=None, metadata=Metadata())
     pixels = _joined(picture, alpha=ending not in (".jpg", ".jpeg", ".bmp", ".ppm"))
-    with _complete(path) as work:
+    with complete(path) as work:
         if pixels.dtype == np.uint16 and ending in (".tif", ".tiff"):
             write_tiff(work, pixels, picture.metadata)
         elif pixels.dtype == np.uint16 and ending == ".png":
@@ -257,7 +257,7 @@ def _save(image: Image.Image, path: Path, ending: str, metadata: Metadata, quali
 
 
 @contextmanager
-def _complete(path: Path) -> Iterator[Path]:
+def complete(path: Path) -> Iterator[Path]:
     """A file beside the target, which takes its name at the end and vanishes on failure."""
     handle, name = tempfile.mkstemp(prefix=".enhance-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
