@@ -15,13 +15,16 @@ ASAN_SITE := build/asan/site
 # Python itself leaks; one test asks for more memory than there is, and expects to be told so
 ASAN_OPTIONS := detect_leaks=0:verify_asan_link_order=0:allocator_may_return_null=1:detect_stack_use_after_return=1
 
-.PHONY: help demo move test test-all test-asan bench tables lint format build clean clean-all
+.PHONY: help demo enhance move test test-all test-asan bench tables lint format build clean clean-all
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
 
 demo: $(VENV)/.models build/.native  ## a real language model, faster: prints a table, writes report.html
 	$(PY) -m foveate.cli demo $(ARGS)
+
+enhance: $(VENV)/.lowlight  ## dark photographs and videos: make enhance ARGS='dark.jpg bright.jpg'
+	$(PY) -m foveate.cli enhance $(ARGS)
 
 move: $(VENV)/.motion  ## human motion from text: make move ARGS='"a person waves" -o wave.mp4'
 	$(PY) -m foveate.cli move $(ARGS)
@@ -104,6 +107,11 @@ $(VENV)/.models: $(VENV)/.base
 $(VENV)/.motion: $(VENV)/.base
 	@echo "installing the simulator (MuJoCo) and what motion needs"
 	@$(PIP) -c constraints.txt $(EDITABLE) ".[motion]"
+	@touch $@
+
+$(VENV)/.lowlight: $(VENV)/.base
+	@echo "installing what reads, denoises and writes pictures and videos"
+	@$(PIP) -c constraints.txt $(EDITABLE) ".[lowlight]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.base
