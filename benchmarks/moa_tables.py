@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-KINDS = {"MoA": "MoA plan", "uniform": "one window", "split": "all or little"}
+KINDS = {"MoA": "MoA plan", "split": "all or little", "uniform": "one window"}
+SEARCHES = {
+    "MoA": "as above",
+    "MoA-joint": "with the joint score",
+    "MoA-plain": "made without “facts”",
+    "MoA-short": "made on 1,024 and 2,048 tokens",
+}
 TASKS = {"needle_text": "one number", "multikey": "one number of six", "text": "novel"}
 
 Record = dict[str, Any]
@@ -20,7 +26,14 @@ Record = dict[str, Any]
 
 def parts() -> dict[str, Callable[[], str]]:
     """The generated parts of docs/moa.md and docs/claims.md that speak of MoA."""
-    return {"moaclaims": claims_table, "moaquality": quality_table, "moaspeed": speed_table}
+    return {
+        "moaclaims": claims_table,
+        "moaquality": quality_table,
+        "moareach": reach_table,
+        "moasearches": searches_table,
+        "moasolver": solver_table,
+        "moaspeed": speed_table,
+    }
 
 
 def load(name: str) -> Record | None:
@@ -39,11 +52,11 @@ class Lookup:
                 return record[value]
         raise LookupError("no moa-quality.json")
 
-    def effective(self, way: str, task: str) -> int:
-        """Effective context in tokens."""
+    def reach(self, way: str, value: str, task: str = "needle_text") -> int:
+        """Effective context in tokens, or the tokens "kept" then."""
         for record in (load("moa-quality.json") or {"records": []})["records"]:
-            if (record["way"], record["task"]) == (way, task) and "effective" in record:
-                return record["effective"]
+            if (record["way"], record["task"]) == (way, task) and value in record:
+                return record[value]
         raise LookupError("no moa-quality.json")
 
     def speed(self, cache: str, batch: int, value: str) -> float:
@@ -53,6 +66,14 @@ class Lookup:
                 found = record[value]
                 return found["median"] if isinstance(found, dict) else found
         raise LookupError("no moa.json")
+
+    def solver(self, name: str, value: str) -> float:
+        """The largest value among the programs of one size."""
+        records = (load("moa-solver.json") or {"records": []})["records"]
+        found = [r[value] for r in records if r["size"].startswith(f"{name},")]
+        if not found:
+            raise LookupError("no moa-solver.json")
+        return max(found)
 
 
 def claims_table() -> str:
@@ -78,48 +99,82 @@ def claims_table() -> str:
 
 
 def quality_table() -> str:
-    """A row for each way: retrieval and perplexity by length."""
+    """Retrieval and perplexity by length: a row for each kind of spans at each density."""
+    return _quality(KINDS, TASKS)
+
+
+def searches_table() -> str:
+    """The same for plans that were found otherwise, beside the first ones."""
+    return _quality(SEARCHES, {name: TASKS[name] for name in ("needle_text", "multikey")})
+
+
+def _quality(kinds: dict[str, str], tasks: dict[str, str]) -> str:
     document = load("moa-quality.json")
     if document is None:
         return "Not measured yet: `python -m benchmarks.moa_quality` fills this in."
-    ways = list(dict.fromkeys(r["way"] for r in document["records"]))
-    ways.sort(key=lambda w: -float(w.split()[-1]) if " " in w else -2)
     cells = {(r["way"], r["task"], r["length"]): r for r in document["records"] if "length" in r}
+    ways = _ways(document, kinds)
     blocks = []
-    for task, title in TASKS.items():
+    for task, title in tasks.items():
         value = "perplexity" if task == "text" else "accuracy"
-        counts = [
-            [r["samples"] for (_, t, n), r in cells.items() if (t, n) == (task, length)]
-            for length in document["lengths"]
-        ]
-        samples = [f"{min(c)}" if min(c) == max(c) else f"{min(c)}–{max(c)}" for c in counts]
-        head = [f"{n:,}<br>({c})" for n, c in zip(document["lengths"], samples, strict=True)]
+        found = [[cells.get((way, task, n)) for n in document["lengths"]] for way in ways]
+        heads = []
+        for place, length in enumerate(document["lengths"]):
+            counts = {row[place]["samples"] for row in found if row[place] is not None}
+            ends = dict.fromkeys((min(counts, default=0), max(counts, default=0)))
+            heads.append(f"{length:,}<br>({'–'.join(map(str, ends))})")
         lines = [
             f"**{title}**: {'perplexity' if task == 'text' else 'share of right answers'} by "
             "tokens (samples)",
             "",
-            "| | " + " | ".join(head) + " |",
-            "|---" * (len(head) + 1) + "|",
+            "| | " + " | ".join(heads) + " |",
+            "|---" * (len(heads) + 1) + "|",
         ]
-        for way in ways:
-            row = [cells.get((way, task, n)) for n in document["lengths"]]
-            shown = [
-                "" if r is None else f"{r[value]:.2f}" + _off(r, way, document["lengths"])
-                for r in row
-            ]
-            lines.append(f"| {_title(way)} | " + " | ".join(shown) + " |")
+        for way, row in zip(ways, found, strict=True):
+            shown = ["" if r is None else f"{r[value]:.2f}" + _off(r, way) for r in row]
+            lines.append(f"| {_title(way, kinds)} | " + " | ".join(shown) + " |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _title(way: str) -> str:
-    kind, _, density = way.partition(" ")
-    return f"{KINDS[kind]}, {density}" if density else "dense attention"
+def reach_table() -> str:
+    """Effective contexts, and the tokens that a head keeps then."""
+    document = load("moa-quality.json")
+    if document is None:
+        return "Not measured yet: `python -m benchmarks.moa_quality` fills this in."
+    found = {(r["way"], r["task"]): r for r in document["records"] if "effective" in r}
+    lines = [
+        "| | one number | tokens kept then | one number of six | tokens kept then |",
+        "|---|---|---|---|---|",
+    ]
+    for way in _ways(document, KINDS | SEARCHES):
+        cells = []
+        for task in ("needle_text", "multikey"):
+            record = found.get((way, task))
+            reach = 0 if record is None else record["effective"]
+            cells += [f"{reach:,}", f"{record['kept']:,}"] if reach else ["–", ""]
+        title = _title(way, SEARCHES | KINDS)
+        title = title if not way.startswith("MoA-") else f"MoA plan {title}"
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-def _off(record: Record, way: str, lengths: list[int]) -> str:
+def _ways(document: Record, kinds: dict[str, str]) -> list[str]:
+    """The ways of some kinds that were measured, dense first, then by falling density."""
+    there = {r["way"] for r in document["records"]}
+    densities = sorted({w.rpartition(" ")[2] for w in there if " " in w}, key=float, reverse=True)
+    wanted = ["dense", *(f"{kind} {d}" for d in densities for kind in kinds)]
+    return [way for way in wanted if way in there]
+
+
+def _title(way: str, kinds: dict[str, str]) -> str:
+    kind, _, density = way.rpartition(" ")
+    return f"{kinds[kind]}, {density}" if kind else "dense attention"
+
+
+def _off(record: Record, way: str) -> str:
     """The true density where it is not the one in the row's name."""
-    density = float(way.split()[1]) if " " in way else 1.0
+    density = float(way.rpartition(" ")[2]) if " " in way else 1.0
     return f" *({record['density']:.2f})*" if abs(record["density"] - density) > 0.02 else ""
 
 
@@ -147,4 +202,23 @@ def speed_table() -> str:
             f"{r['memory']:.3f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def solver_table() -> str:
+    """A row for each size of model: seconds and gaps of its programs."""
+    document = load("moa-solver.json")
+    if document is None:
+        return "Not measured yet: `python -m benchmarks.moa_solver` fills this in."
+    lines = [
+        "| layers × heads (made-up profiles) | rules | budgets | seconds a program | largest gap |",
+        "|---|---|---|---|---|",
+    ]
+    for size in dict.fromkeys(r["size"] for r in document["records"]):
+        mine = [r for r in document["records"] if r["size"] == size]
+        seconds = [r["seconds"] for r in mine]
+        lines.append(
+            f"| {size} | {mine[0]['rules']} | {mine[0]['budgets']} | {min(seconds):.1f} to "
+            f"{max(seconds):.1f} | {max(r['gap'] for r in mine):.2%} |"
+        )
     return "\n".join(lines)

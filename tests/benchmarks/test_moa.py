@@ -77,9 +77,31 @@ def test_claims_are_open_without_numbers_and_follow_them(tmp_path, monkeypatch):
     assert len(rows) == len(CLAIMS)
     assert all(row.endswith("| open |") for row in rows)
     assert "not measured yet" in moa_figure.picture()
-    record = {"way": "MoA 0.25", "task": "needle_text", "length": 4096, "accuracy": 0.95}
-    others = [{**record, "way": way, "accuracy": 0.2} for way in ("dense", "uniform 0.25")]
-    others.append({**record, "way": "split 0.25"})
-    document = {"lengths": [4096], "records": [record, *others]}
+    shares = {"MoA 0.25": 0.95, "dense": 0.2, "uniform 0.25": 0.2, "split 0.25": 0.2}
+    records = [
+        {"way": way, "task": "needle_text", "length": n, "accuracy": share, "density": 0.25}
+        for way, share in shares.items()
+        for n in (4096, 8192)
+    ]
+    document = {"lengths": [4096, 8192], "records": records}
     (tmp_path / "moa-quality.json").write_text(json.dumps(document))
     assert sum(row.endswith("| holds |") for row in moa_tables.claims_table().splitlines()) == 1
+
+
+def test_tables_show_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(moa_tables, "RESULTS", tmp_path)
+    for table in moa_tables.parts().values():
+        assert table()  # nothing was measured: words, or open claims
+    record = {"task": "needle_text", "length": 4096, "accuracy": 0.95, "samples": 7}
+    records = [
+        {**record, "way": "dense", "density": 1.0},
+        {**record, "way": "MoA 0.5", "density": 0.45},
+        {**record, "way": "MoA-plain 0.5", "density": 0.5, "samples": 9},
+        {"way": "MoA 0.5", "task": "needle_text", "effective": 4096, "kept": 1843},
+    ]
+    (tmp_path / "moa-quality.json").write_text(json.dumps({"lengths": [4096], "records": records}))
+    assert "| MoA plan, 0.5 | 0.95 *(0.45)* |" in moa_tables.quality_table()
+    searches = moa_tables.searches_table()
+    assert "| | 4,096<br>(7–9) |" in searches
+    assert "| made without “facts”, 0.5 | 0.95 |" in searches
+    assert "| MoA plan, 0.5 | 4,096 | 1,843 | – |  |" in moa_tables.reach_table()

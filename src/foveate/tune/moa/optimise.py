@@ -54,7 +54,8 @@ class Problem:
             `lengths` and `beyond`.
         beyond: Further lengths that have a budget.
         distinct: Different rules in a layer, at most: 1, 2 or None.
-        least: Smallest density at every length, as a share of the budget; the original asks 0.9.
+        least: Smallest mean density at every length, as a share of the budget; the original asks
+            0.9, and so does `Settings`.
 
     Raises:
         ValueError: A density is outside (0, 1], or their number does not fit.
@@ -109,8 +110,8 @@ class Problem:
             unit = max(float(other.abs().mean()), 1e-300)  # budgets of like size, for the solver
             cost.append(other / unit)
             bound.append(limit / unit)
-        stacked = torch.stack(cost) if below else torch.stack(cost[: len(bound)])
-        return Program(loss, stacked, torch.tensor(bound, dtype=torch.float64), self.distinct)
+        limits = torch.tensor(bound, dtype=torch.float64)
+        return Program(loss, torch.stack(cost), limits, self.distinct)
 
 
 def shared(windows: Tensor, group: int, how: str = "sum") -> Tensor:
