@@ -1,0 +1,128 @@
+"""SACC+: after the curve, the model itself learns from its own sure answers in the dark.
+
+    dark pictures → trained curve → frozen model → confident answers
+    minimise  CE(model(enhanced dark), answer) + CE(model(normal), true label)
+
+The one thing to know: the normal-light half with true labels is what keeps the model good in normal
+light; statistics of batch normalisation stay as they were, for the same reason.
+
+Source: Wang et al., ACM MM 2022, which names the stage; its details are ours.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..train import train
+from .ensemble import PseudoLabels
+from .frozen import Frozen, batches, to_unit
+
+
+def adapt_plus(
+    model: Frozen | nn.Module,
+    curve: nn.Module,
+    dark: Tensor,
+    normal: tuple[Tensor, Tensor],
+    *,
+    keep: float = 0.5,
+    rounds: int = 2,
+    steps: int = 1000,
+    batch: int = 64,
+    lr: float = 2e-4,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Frozen:
+    """Fine-tune a copy of the model on enhanced dark pictures and its own answers.
+
+    Args:
+        model: The classifier; it is copied, not changed.
+        curve: A trained curve; it is not changed.
+        dark: Unlabelled dark pictures, `[N, 3, H, W]` uint8 or float in [0, 1].
+        normal: Pictures in normal light and their true labels, `[M, 3, H, W]` and int64 `[M]`.
+        keep: Share of each predicted class to learn from.
+        rounds: Answers are taken anew this often, from the model as it is by then.
+        steps: Steps over all rounds together.
+        batch: Dark pictures per step, and as many normal ones.
+        lr: Highest learning rate; a tenth of the model's own is a good start.
+        augment: `augment(x, generator)` on the dark half; answers are given without it.
+        seed: Of batches and augmentation.
+        folder: As in `foveate.lowlight.train.train`, one folder below it for each round.
+        quiet: No progress bar.
+        **options: Further ones of `foveate.lowlight.train.train`.
+
+    Returns:
+        The adapted model, frozen. It expects what the curve gives: put the curve before it.
+    """
+    tuned = copy.deepcopy(Frozen.of(model))
+    device = tuned.device
+    with torch.no_grad():
+        enhanced = torch.cat([_bytes(curve(x)) for x in batches(dark, 256, device)])
+    clean, labels = (t.to(device) for t in normal)
+    for number in range(1, rounds + 1):
+        answers = answer(tuned, enhanced).filtered(keep, agree=1)
+        chosen = answers.kept.nonzero()[:, 0]
+
+        def loss(
+            step: int,
+            generator: torch.Generator,
+            chosen: Tensor = chosen,
+            answers: PseudoLabels = answers,
+        ) -> Tensor:
+            dark_rows = chosen[_rows(len(chosen), batch, generator)]
+            rows = _rows(len(clean), batch, generator)
+            x = to_unit(enhanced[dark_rows])
+            if augment is not None:
+                x = augment(x, generator)
+            half = F.cross_entropy(tuned(x), answers.labels[dark_rows])
+            return half + F.cross_entropy(tuned(to_unit(clean[rows])), labels[rows])
+
+        for p in tuned.model.parameters():
+            p.requires_grad_(True)
+        train(
+            tuned,
+            loss,
+            max(1, steps // rounds),
+            lr=lr,
+            seed=seed + number,
+            folder=Path(folder) / f"plus{number}" if folder else None,
+            settings={"what": "SACC+", "round": number, "batch": batch, "keep": keep},
+            label=f"SACC+, round {number} of {rounds}",
+            quiet=quiet,
+            **options,
+        )
+        for p in tuned.model.parameters():
+            p.requires_grad_(False)
+    return tuned
+
+
+def answer(model: Frozen, images: Tensor, batch: int = 256) -> PseudoLabels:
+    """What a model says about pictures by itself, all of them kept.
+
+    Args:
+        model: The classifier.
+        images: `[N, 3, H, W]` uint8 or float in [0, 1].
+        batch: Pictures at a time.
+    """
+    with torch.no_grad():
+        found = torch.cat([model(x).softmax(-1) for x in batches(images, batch, model.device)])
+    confidence, labels = found.max(-1)
+    ones = torch.ones_like(labels)
+    return PseudoLabels(labels, confidence, ones, ones.bool())
+
+
+def _bytes(x: Tensor) -> Tensor:
+    return (x * 255).round().clamp(0, 255).byte()
+
+
+def _rows(count: int, batch: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(count, (batch,), generator=generator, device=generator.device)
