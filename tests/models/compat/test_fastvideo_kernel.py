@@ -123,3 +123,102 @@ def test_what_does_not_fit_is_refused():
             fk.video_sparse_attn(*arguments)
     with pytest.raises(TypeError, match="block_map is float32"):
         fk.block_sparse_attn(q, q, q, torch.ones(2, 2, 2), sizes)
+
+
+def test_submodules_have_the_names_that_programs_import():
+    from foveate.models.compat.fastvideo_kernel.block_sparse_attn import (
+        _map_to_index,
+        block_sparse_attn_triton,
+    )
+    from foveate.models.compat.fastvideo_kernel.block_sparse_attn_256 import (
+        block_sparse_attn_128,
+        block_sparse_attn_256_bshd,
+    )
+    from foveate.models.compat.fastvideo_kernel.triton_kernels import index
+    from foveate.models.compat.fastvideo_kernel.triton_kernels.block_sparse_attn_triton import (
+        triton_block_sparse_attn_forward,
+    )
+
+    # importing a submodule must not put it in the place of the function that shares its name
+    assert callable(fk.block_sparse_attn)
+    assert callable(fk.block_sparse_attn_varlen)
+    q, k, v = (torch.randn(1, 2, 384, 16) for _ in range(3))
+    visits = torch.rand(1, 2, 3, 3) < 0.5
+    visits[..., 0] = True
+    sizes = torch.tensor([128, 100, 30])
+    want, lse = fk.block_sparse_attn(q, k, v, visits, sizes)
+    by_list = (*index.map_to_index(visits), sizes)
+    assert _map_to_index is index.map_to_index
+    for out in (
+        block_sparse_attn_128(q, k, v, visits, sizes)[0],
+        block_sparse_attn_triton(q, k, v, *by_list)[0],
+        triton_block_sparse_attn_forward(q, k, v, *by_list)[0],
+    ):
+        assert torch.equal(out, want)
+    swapped = [x.transpose(1, 2) for x in (q, k, v)]
+    out, other = block_sparse_attn_256_bshd(*swapped, visits, sizes)
+    assert torch.equal(out.transpose(1, 2), want)
+    assert torch.equal(other, lse)
+
+
+def test_lists_and_maps_are_each_others_inverse():
+    from foveate.models.compat.fastvideo_kernel.triton_kernels import index
+
+    visits = torch.rand(2, 3, 5, 7) < 0.4
+    listed, counts = index.map_to_index(visits)
+    assert torch.equal(counts, visits.sum(-1).int())
+    assert bool((listed[~(torch.arange(7) < counts.unsqueeze(-1))] == -1).all())
+    back, how_many = index.invert_indices(listed.clamp(min=0), counts, 7)
+    assert back.shape == (2, 3, 7, 5)
+    assert torch.equal(how_many, visits.sum(-2).int())
+    for b, h, j in ((0, 0, 0), (1, 2, 6), (1, 0, 3)):
+        n = int(how_many[b, h, j])
+        assert back[b, h, j, :n].tolist() == visits[b, h, :, j].nonzero().flatten().tolist()
+    best = torch.stack([torch.randperm(7)[:3] for _ in range(4)]).view(1, 2, 2, 3)
+    for turned in (False, True):
+        found = index.topk_index_to_map(best, 7, turned)
+        assert found.shape == (1, 2, 2, 7)
+        assert torch.equal(found.nonzero()[:, 3].view(1, 2, 2, 3), best.sort(-1).values)
+    with pytest.raises(ValueError, match="max_q_per_kv is 1"):
+        index.invert_indices(listed.clamp(min=0), counts, 7, max_q_per_kv=1)
+
+
+def test_sequences_of_different_lengths_in_one_call():
+    torch.manual_seed(3)
+    lists, numbers, sizes, q_sizes, want, packed = [], [], [], [], [], [[], [], []]
+    for n_q, n_k in ((2, 3), (1, 5), (4, 2)):
+        q_size, k_size = torch.randint(16, 65, (n_q,)), torch.randint(16, 65, (n_k,))
+        visits = torch.rand(1, 2, n_q, n_k) < 0.5
+        visits[..., -1] = True
+        at = [fk.get_non_pad_index(x, 64) for x in (q_size, k_size, k_size)]
+        tokens = [torch.randn(len(x), 2, 32) for x in at]
+        tiles = []
+        for x, where, n in zip(tokens, at, (n_q, n_k, n_k), strict=True):
+            tile = torch.zeros(1, 2, 64 * n, 32)
+            tile[0, :, where] = x.transpose(0, 1)
+            tiles.append(tile)
+        idx, num = fk.map_to_index(visits)
+        want.append(fk.block_sparse_attn(*tiles, visits, k_size)[0][0, :, at[0]].transpose(0, 1))
+        for part, x in zip(packed, tokens, strict=True):
+            part.append(x)
+        lists.append(idx), numbers.append(num), sizes.append(k_size), q_sizes.append(q_size)
+    ends = [
+        torch.tensor([0, *torch.stack([y.sum() for y in x]).cumsum(0).tolist()])
+        for x in (q_sizes, sizes)
+    ]
+    out = fk.block_sparse_attn_varlen(
+        *(torch.cat(x) for x in packed), *ends, lists, numbers, sizes, q_sizes
+    )
+    assert torch.allclose(out, torch.cat(want), atol=1e-6)
+    ends[0][1] += 1
+    with pytest.raises(ValueError, match="cu_seqlens_q is"):
+        fk.block_sparse_attn_varlen(
+            *(torch.cat(x) for x in packed), *ends, lists, numbers, sizes, q_sizes
+        )
+
+
+def test_means_count_tokens_and_sum_slots():
+    x = torch.randn(1, 2, 128, 8)
+    x[:, :, 100:] = 0
+    means = fk.fused_block_mean(x, torch.tensor([64, 36]), 64)
+    assert torch.allclose(means[:, :, 1], x[:, :, 64:100].mean(2), atol=1e-6)

@@ -1,0 +1,1 @@
+"""Names of kernels that are written in Triton there; plain functions here."""
