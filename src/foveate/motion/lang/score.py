@@ -91,6 +91,7 @@ class State:
         dofs: Every angle that has been set, full names.
         held: Sides whose arm is kept somewhere ("L", "R").
         carrying: Whether the hands hold something.
+        down: Side of the knee on the floor while half kneeling ("L", "R" or "").
         seat: Name of the object that is sat or lain on.
         where: (forward, left) from the start in metres, and the heading in degrees.
         scene: Names → facts of objects (see `props.py`).
@@ -100,6 +101,7 @@ class State:
     dofs: dict[str, float] = field(default_factory=lambda: dict(STANCE))
     held: set[str] = field(default_factory=set)
     carrying: bool = False
+    down: str = ""
     seat: str = ""
     where: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scene: dict[str, Any] = field(default_factory=dict)

@@ -109,8 +109,8 @@ def overhead_press(f: Frame, s: State) -> list[Step]:
                              f"torso 0, head_look 0, {RACK}", hold=0.3))  # fmt: skip
             dt, text = 0.8, "presses it overhead"
         made.append(
-            step(dt, text, BODY["overhead"] + ", B_hip 9, B_knee 14, B_ankle 5, B_wrist 0, "
-                 "B_elbow 8 pron 0, torso -2", hold=1.0)
+            step(dt, text, "B_shoulder elev 166 plane 25, B_elbow 8 pron 0, B_wrist 0, "
+                 "B_collar 22, B_hip 9, B_knee 14, B_ankle 5, torso -2", hold=1.0)
         )  # fmt: skip
     return [*made, release(s, "LR", 1.0)]
 
