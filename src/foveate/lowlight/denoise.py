@@ -90,10 +90,7 @@ def measure(samples: Iterable[np.ndarray] | np.ndarray) -> Noise:
         for number in range(BINS):
             energy = [*found[level][number]]
             if sum(map(len, energy)) >= 12:
-                # the flattest quarter lies a little below the mean of pure noise
-                table[level, :, number] = 1.1 * np.sqrt(
-                    np.quantile(np.concatenate(energy), 0.2, axis=0)
-                )
+                table[level, :, number] = _floor(np.concatenate(energy))
     return Noise(_plausible(table))
 
 
@@ -126,6 +123,16 @@ def apply(tile: np.ndarray, noise: Noise, amount: float = 1.0) -> np.ndarray:
     return rest @ _BACK.T
 
 
+def _floor(energy: np.ndarray) -> np.ndarray:
+    """Deviation of the noise from energies of cells, `[n, 3]`: what even the flattest have.
+
+    Cells of pure noise differ little: a fiftieth of them lies below 0.55 of their mean energy, a
+    fifth below 0.8. Texture spreads far more, so whichever quantile says less is believed.
+    """
+    low, higher = np.quantile(energy, (0.02, 0.2), axis=0)
+    return np.sqrt(np.minimum(low / 0.55, higher / 0.8))
+
+
 def _opponent(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(picture, np.float32) @ _OPPONENT.T
 
@@ -150,8 +157,24 @@ def _cells(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def _plausible(table: np.ndarray) -> np.ndarray:
-    """Fill gaps from neighbours, and keep texture from passing for noise on coarse levels."""
+    """What of the measured floor is noise, and values for bins that hold too few cells.
+
+    Three things tell noise from texture: texture has more on the next coarser level, noise does
+    not grow with brightness, and coarse levels hold little of it.
+    """
     numbers = np.arange(BINS)
+    ratio = table[1, 0] / np.maximum(table[0, 0], 1e-9) / _WHITE[1]
+    trust = np.clip((3.0 - np.nan_to_num(ratio, nan=1.0)) / 0.8, 0, 1)
+    darker: np.ndarray | None = None  # `[3]` of the finest level, one bin darker
+    for number in numbers[np.isfinite(table[0, 0])]:
+        own = table[0, :, number].copy()
+        rest = np.minimum(own, 0.7 * darker) if darker is not None else np.zeros_like(own)
+        held = trust[number] * own + (1 - trust[number]) * rest
+        if darker is not None:
+            held = np.minimum(held, 1.1 * darker + 1e-4)
+        table[:, :, number] *= (held / np.maximum(own, 1e-9)).min()
+        table[0, :, number] = held
+        darker = held
     for level in range(LEVELS):
         for channel in range(3):
             row = table[level, channel]

@@ -31,6 +31,12 @@ THUMBNAIL = 384
 TARGET = 0.40
 """Mean encoded luminance that strength 1 aims at."""
 
+TOWARDS_WHITE, ABOVE = 0.8, 0.08
+"""A picture without white gets this share (in stops) of what is missing; this much more mean."""
+
+VIVID = 0.025
+"""Saturation added for each stop: noise that was clipped at black has paled the colours."""
+
 MOST_EXPOSURE, MOST_OPENING = 128.0, 14.0
 """Largest linear gains; the second keeps a night a night."""
 
@@ -94,7 +100,8 @@ class Toning:
         slope = _enlarged(self.slope, tile.shape[:2], box, size)
         offset = _enlarged(self.offset, tile.shape[:2], box, size)
         base = to_linear(np.clip(slope * to_code(luminance) + offset, 0, 1))
-        return to_code(_toned(light, luminance, base, self.opening))
+        vivid = 1 + VIVID * max(0.0, min(self.ev, 6.0))
+        return to_code(_toned(light, luminance, base, self.opening, vivid))
 
     def blended(self, newer: Toning, share: float) -> Toning:
         """The decision a `share` of the way to a newer one; for videos.
@@ -131,6 +138,10 @@ def decide(thumbnail: np.ndarray, strength: float = 1.0, ev: float | None = None
         before = float(to_code(linear @ LUMA).mean())
         aim = before + strength * max(0.0, TARGET - before)
         exposure = _solve(aim, lambda gain: to_code(luminance * gain).mean(), limit)
+        if 1 < exposure < limit:  # bright enough, but no white yet: go on towards it
+            further = exposure * (limit / exposure) ** (TOWARDS_WHITE * min(strength, 1.0))
+            most = _solve(aim + ABOVE, lambda gain: to_code(luminance * gain).mean(), limit)
+            exposure = max(exposure, min(further, most))
         seen = np.minimum(luminance * exposure, 1)
         opening = _solve(aim, lambda k: to_code(seen * _gain(seen, k)).mean(), MOST_OPENING)
     if exposure * opening < 1.02:  # bright already
@@ -143,7 +154,9 @@ def decide(thumbnail: np.ndarray, strength: float = 1.0, ev: float | None = None
 def _floor(linear: np.ndarray) -> np.ndarray:
     """Light that noise leaves at black: small, even in every channel; zero for other pictures."""
     darkest = np.quantile(linear.reshape(-1, 3), 0.005, axis=0)
-    limit = min(0.004, 0.3 * float(np.median(linear @ LUMA)))
+    luminance = linear @ LUMA
+    dark = np.clip((0.25 - float(to_code(luminance).mean())) / 0.1, 0, 1)  # fog is no noise
+    limit = dark * min(0.004, 0.3 * float(np.median(luminance)))
     return np.minimum(0.9 * darkest, limit).astype(np.float32)
 
 
@@ -162,7 +175,9 @@ def _gain(y: np.ndarray, opening: float) -> np.ndarray:
     return np.float32(opening) / (1 + np.float32(opening - 1) * y)
 
 
-def _toned(light: np.ndarray, y: np.ndarray, base: np.ndarray, opening: float) -> np.ndarray:
+def _toned(
+    light: np.ndarray, y: np.ndarray, base: np.ndarray, opening: float, vivid: float
+) -> np.ndarray:
     """Gain from base and pixel, highlights compressed, hue kept."""
     if opening > 1:
         gain = _gain(base, opening) ** DETAIL * _gain(np.minimum(y, 1), opening) ** (1 - DETAIL)
@@ -170,6 +185,7 @@ def _toned(light: np.ndarray, y: np.ndarray, base: np.ndarray, opening: float) -
     over = np.maximum(y - SHOULDER, 0)
     pressed = y - over + (1 - SHOULDER) * (1 - np.exp(-over / (1 - SHOULDER)))
     light = light * (pressed / np.maximum(y, 1e-6))[..., None]
+    light = np.maximum(pressed[..., None] + vivid * (light - pressed[..., None]), 0)
     # a channel above white would change the hue: mix with grey until it fits
     most = light.max(axis=-1)
     room = np.clip((1 - pressed) / np.maximum(most - pressed, 1e-6), 0, 1)
