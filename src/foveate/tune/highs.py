@@ -172,10 +172,9 @@ def _columns(program: Program, pool: Pool) -> tuple[float, Tensor, Tensor, Tenso
     layers = torch.tensor([layer for layer, _ in pool.rows])
     rows = torch.stack(list(pool.rows.values()))  # [C, heads]
     scale = _scale(program)
-    losses = program.loss[layers].gather(2, rows[..., None]).sum((1, 2)) / scale
-    costs = torch.stack(
-        [row[layers].gather(2, rows[..., None]).sum((1, 2)) for row in program.cost]
-    )
+    at = layers[:, None], torch.arange(rows.shape[1]), rows  # [C, heads]
+    losses = program.loss[at].sum(1) / scale
+    costs = torch.stack([row[at].sum(1) for row in program.cost])
     return scale, layers, losses, costs
 
 

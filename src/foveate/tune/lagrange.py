@@ -173,9 +173,13 @@ def _price(values: Tensor, distinct: int | None) -> tuple[Tensor, float]:
 
 
 def _pairs(values: Tensor) -> Tensor:
-    """Least value of each layer with two options: `[layers, options · options]`."""
-    rows = [
-        torch.minimum(values[:, :, option : option + 1], values).sum(1)
-        for option in range(values.shape[2])
-    ]
-    return torch.stack(rows, 1).flatten(1)
+    """Least value of each layer with two options: `[layers, options · options]`.
+
+    Each pair counts once, its smaller option first; the others are infinite.
+    """
+    layers, _, options = values.shape
+    table = values.new_full((layers, options, options), float("inf"))
+    for option in range(options):
+        both = torch.minimum(values[:, :, option : option + 1], values[:, :, option:])
+        table[:, option, option:] = both.sum(1)
+    return table.flatten(1)
