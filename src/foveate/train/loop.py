@@ -116,7 +116,7 @@ def fit(
             if last or due or len(pending) >= FLUSH or step % save_every == 0:
                 journal.add(_flush(pending, recipe, share))
             if due and share.rank == 0:
-                journal.add([{"step": step, **_evaluated(model, evaluate)}])
+                journal.add([{"step": step, **_evaluated(model, evaluate, recipe)}])
             if last or step % save_every == 0:
                 save()
             progress(step, recipe.steps, journal.records[-1] if journal.records else None)
@@ -197,12 +197,13 @@ def _flush(pending, recipe: Recipe, share: Share) -> list[Record]:
     return records
 
 
-def _evaluated(model: nn.Module, evaluate) -> dict[str, float]:
+def _evaluated(model: nn.Module, evaluate, recipe: Recipe) -> dict[str, float]:
     devices = [p.device for p in model.parameters()][:1]
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng([d for d in devices if d.type == "cuda"]):
+        cuda = [d for d in devices if d.type == "cuda"]
+        with torch.no_grad(), torch.random.fork_rng(cuda), _amp(model, recipe):
             return {key: float(x) for key, x in evaluate(model).items()}
     finally:
         model.train(training)

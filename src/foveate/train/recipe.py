@@ -100,8 +100,8 @@ class Share:
         return range(self.rank * part, (self.rank + 1) * part)
 
 
-def generator(seed: int, *numbers: int) -> torch.Generator:
-    """A generator on the CPU that depends on these numbers alone: (seed, step, sample), say.
+def generator(seed: int, *numbers: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """A generator that depends on these numbers alone: (seed, step, sample), say.
 
     Batches that draw from it are the same however many processes share them and wherever a run
     was taken up.
@@ -112,4 +112,4 @@ def generator(seed: int, *numbers: int) -> torch.Generator:
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
         mixed ^= mixed >> 31
-    return torch.Generator().manual_seed(mixed)
+    return torch.Generator(device).manual_seed(mixed)

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,11 @@ class Film:
         bounds = {0, size, *self.cuts}
         edges = [round(i * size / self.STRETCHES) for i in range(self.STRETCHES + 1)]
         found: list[int] = []
-        for number, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        for number, (low, high) in enumerate(pairwise(edges)):
             if (number % self.EVERY == self.EVERY - 1) != held_out:
                 continue
             inner = sorted({low, high, *(b for b in bounds if low < b < high)})
-            for first, last in zip(inner, inner[1:], strict=False):
+            for first, last in pairwise(inner):
                 found.extend(range(first, last - length + 1))
         if not found:
             raise ValueError(
