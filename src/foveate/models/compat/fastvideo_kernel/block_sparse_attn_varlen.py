@@ -14,6 +14,8 @@ from foveate.attn import check
 from .tiles import attend
 from .vsa_utils import get_non_pad_index
 
+_TILE = 128
+
 
 def block_sparse_attn_varlen(
     q: Tensor,
@@ -59,11 +61,15 @@ def block_sparse_attn_varlen(
             raise ValueError(
                 f"{name} has {len(value)} sequences; expected {number}, as in q2k_idx_list"
             )
+    # keys of a sequence begin at a whole tile of the kernels: each gives what it gives alone
+    k_list = [
+        pad(x, (0, -len(x) % (max(_TILE // block_size, 1)))) for x in variable_block_sizes_list
+    ]
     q_sizes = _joined("cu_seqlens_q", cu_seqlens_q, q_list, q.device)
-    k_sizes = _joined("cu_seqlens_kv", cu_seqlens_kv, variable_block_sizes_list, k.device)
+    k_sizes = _joined("cu_seqlens_kv", cu_seqlens_kv, k_list, k.device)
     width = max(x.shape[3] for x in q2k_idx_list)
     first, lists = 0, []
-    for idx, sizes in zip(q2k_idx_list, variable_block_sizes_list, strict=True):
+    for idx, sizes in zip(q2k_idx_list, k_list, strict=True):
         lists.append(pad(idx, (0, width - idx.shape[3])) + first)
         first += len(sizes)
     counts, indices = torch.cat(list(q2k_num_list), 2).int(), torch.cat(lists, 2)

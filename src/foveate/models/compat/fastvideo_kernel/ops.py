@@ -52,7 +52,11 @@ def video_sparse_attn(
     if isinstance(topk, bool) or not isinstance(topk, int) or not 1 <= topk <= number:
         raise ValueError(f"topk is {topk!r}; expected an int from 1 to the {number} cubes of k")
     scale = q.shape[3] ** -0.5
-    means = pool(q, q_sizes, volume), pool(k, k_sizes, volume), pool(v, k_sizes, volume)
+    # in the inputs' dtype, as there: which cubes win may hang on it
+    means = [
+        pool(x, sizes, volume).to(x.dtype)
+        for x, sizes in ((q, q_sizes), (k, k_sizes), (v, k_sizes))
+    ]
     with torch.no_grad():
         counts, indices = top_cubes(*means[:2], topk, scale)
     layout = BlockLayout(counts, indices, (volume, volume), (q.shape[2], k.shape[2]))

@@ -17,7 +17,7 @@ def get_tile_partition_indices(
     dit_seq_shape: Sequence[int], tile_size: Sequence[int], device: Any
 ) -> Tensor:
     """Row-major numbers of the tokens, cube by cube, int64 `[L]`."""
-    return Cubes(tuple(dit_seq_shape), tuple(tile_size)).places(torch.device(device)).argsort()
+    return Cubes(tuple(dit_seq_shape), tuple(tile_size)).places(_canonicalize_device(device)).argsort()
 
 
 def get_reverse_tile_partition_indices(
@@ -40,7 +40,7 @@ def construct_variable_block_sizes(
             f"num_tiles is {tuple(num_tiles)}; expected {cubes.parts} for {cubes.grid} in cubes of "
             f"{cubes.cube}"
         )
-    return cubes.sizes(torch.device(device)).clone()
+    return cubes.sizes(_canonicalize_device(device)).clone()
 
 
 def get_non_pad_index(variable_block_sizes: Tensor, max_block_size: int) -> Tensor:
@@ -59,7 +59,7 @@ def build_vsa_metadata(
         non_pad_index, num_tiles, max_block_size.
     """
     cubes = Cubes(tuple(dit_seq_shape), tuple(tile_size))
-    sizes = cubes.sizes(torch.device(device)).clone()
+    sizes = cubes.sizes(_canonicalize_device(device)).clone()
     return {
         "tile_partition_indices": get_tile_partition_indices(cubes.grid, cubes.cube, device),
         "reverse_tile_partition_indices": get_reverse_tile_partition_indices(
@@ -70,3 +70,11 @@ def build_vsa_metadata(
         "num_tiles": cubes.parts,
         "max_block_size": cubes.volume,
     }
+
+
+def _canonicalize_device(device: Any) -> torch.device:
+    """The device; CUDA without a number is the current one."""
+    found = torch.device(device)
+    if found.type == "cuda" and found.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return found
