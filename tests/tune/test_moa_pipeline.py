@@ -205,6 +205,7 @@ def test_rules_for_query_heads_and_other_scores(model, text, settings):
     from foveate.tune.moa.pipeline import plans, profile
 
     torch.set_num_threads(1)
+    settings = replace(settings, intervals=1)
     windows = profile(model, Words(), text, settings, Store(None, {}), lambda label: None)
     assert windows[512]["abs"].shape == (2, 4, 33)
     for score in ("abs", "signed", "joint", "joint_signed"):
