@@ -11,13 +11,15 @@ from torch import Tensor
 from foveate.attn.layouts.cubes import Cubes
 
 VSA_TILE_SIZE = (4, 4, 4)
+_VOLUMES = (64, 128, 256)
 
 
 def get_tile_partition_indices(
     dit_seq_shape: Sequence[int], tile_size: Sequence[int], device: Any
 ) -> Tensor:
     """Row-major numbers of the tokens, cube by cube, int64 `[L]`."""
-    return Cubes(tuple(dit_seq_shape), tuple(tile_size)).places(_canonicalize_device(device)).argsort()
+    cubes = Cubes(tuple(dit_seq_shape), tuple(tile_size))
+    return cubes.places(_canonicalize_device(device)).argsort()
 
 
 def get_reverse_tile_partition_indices(
@@ -57,8 +59,17 @@ def build_vsa_metadata(
     Returns:
         tile_partition_indices, reverse_tile_partition_indices, variable_block_sizes,
         non_pad_index, num_tiles, max_block_size.
+
+    Raises:
+        ValueError: The tile's volume is none that the package's kernels have. (The functions here
+            run with any.)
     """
     cubes = Cubes(tuple(dit_seq_shape), tuple(tile_size))
+    if cubes.volume not in _VOLUMES:
+        raise ValueError(
+            f"Unsupported VSA tile volume {cubes.volume} for tile_size {cubes.cube}; expected one "
+            f"of {', '.join(map(str, _VOLUMES))}"
+        )
     sizes = cubes.sizes(_canonicalize_device(device)).clone()
     return {
         "tile_partition_indices": get_tile_partition_indices(cubes.grid, cubes.cube, device),
