@@ -182,7 +182,8 @@ def _tables(
     frame = frames[index]
     name = frame.sense.name if frame.sense else ""
     table = next((w for k, w, _ in frame.objects if k == "wall" and w in TABLES), "")
-    thing = _small(frame) if name == "reach" else ""
+    other = any(k == "wall" and w not in TABLES for f in frames for k, w, _ in f.objects)
+    thing = _small(frame) if name == "reach" and not other else ""
     if name in ("walk", "run", "jog") and any(w == table and p for _, w, p in frame.objects):
         far = AWAY
     elif (name in ("reach", "pick_up", "put_down", "lean") and table) or thing:

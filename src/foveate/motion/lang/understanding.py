@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .clauses import Clause, split
-from .frames import Frame, Limb, content_words, read
+from .frames import Frame, Limb, content_words
 from .lexicon import nearest, right_words, senses, vocabulary
 from .score import other
+from .slots import read
 from .tokens import Token, tokenize
 from .words import LIGHT_VERBS, PARTS, STYLES
 

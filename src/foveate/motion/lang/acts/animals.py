@@ -60,6 +60,11 @@ WALKS: dict[str, tuple[str, str, dict[str, float], str]] = {
         "walk", "B_shoulder elev 30 plane -5, B_elbow 45, torso -3",
         {"width": 0.32, "crouch": 0.04, "swing_s": 0.6, "arm_swing": 0.3}, "walks bow-legged",
     ),
+    "tightrope": (
+        "walk", "B_shoulder elev 88 plane 0, B_elbow 8, head_look 12",
+        {"width": 0.02, "length": 0.3, "swing_s": 0.6, "double_s": 0.3, "arm_swing": 0.0},
+        "balances along a line",
+    ),
     "astronaut": (
         "walk", "B_shoulder elev 40 plane 15, B_elbow 30",
         {"swing_s": 0.9, "double_s": 0.3, "lift": 0.2, "knee_lift_deg": 50.0, "arm_swing": 0.5},

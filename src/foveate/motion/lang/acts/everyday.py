@@ -144,7 +144,8 @@ def look_under(f: Frame, s: State) -> list[Step]:
 
 def tie_shoes(f: Frame, s: State) -> list[Step]:
     """Down on one knee, both hands at the shoe in front, and up again."""
-    from .posture import kneel, stand_up
+    from .kneeling import kneel
+    from .posture import stand_up
 
     made = []
     if s.posture != "half_kneel":
@@ -206,6 +207,19 @@ def slip(f: Frame, s: State) -> list[Step]:
     ]  # fmt: skip
 
 
+def get_hit(f: Frame, s: State) -> list[Step]:
+    """A blow to the head, or anywhere else: the body gives way to it and comes back."""
+    if f.limb("head", "face", "chin", "nose", "mouth"):
+        blow = "head_look -24 rot 34, torso -10 rot 16, B_shoulder elev 35 plane 10, B_elbow 45"
+    else:
+        blow = ("torso 34, head_look 14, B_hip 46, B_knee 44, B_ankle 14, B_shoulder elev 34 "
+                "plane 70 axial 50, B_elbow 95")  # fmt: skip
+    made = [step(0.28, "is hit", blow, ease="decelerate", hold=0.5)]
+    back = stand_back(s, 1.0)
+    back.free = False
+    return [*made * f.count(1, 4), back]
+
+
 def hero_landing(f: Frame, s: State) -> list[Step]:
     """Low over bent legs with one fist at the floor, then the head comes up."""
     side = one_arm(f)
@@ -217,7 +231,7 @@ def hero_landing(f: Frame, s: State) -> list[Step]:
     )  # fmt: skip
     up = step(0.5, "looks up", "head_look -30", hold=0.7, steady=True)
     back = stand_back(s, 1.1)
-    back.dofs["head_look.flex"] = 0.0
+    back.free = False
     return [low, up, back]
 
 

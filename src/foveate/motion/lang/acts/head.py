@@ -73,7 +73,7 @@ def look(f: Frame, s: State) -> list[Step]:
         return made  # a lowered head stays so
     return [
         *made,
-        Step(0.6, LEVEL | {"torso.flex": s.dofs.get("torso.flex", 0.0)}, "looks ahead", free=True),
+        Step(0.6, LEVEL | {"torso.flex": s.base("torso.flex")}, "looks ahead", free=True),
     ]
 
 

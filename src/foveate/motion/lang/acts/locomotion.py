@@ -169,7 +169,7 @@ def to_object(s: State, name: str, kind: str = "walk") -> list[Step]:
 
 def crawl(f: Frame, s: State) -> list[Step]:
     """Down on hands and knees, and forward, arm and opposite knee together."""
-    from .posture import kneel
+    from .kneeling import kneel
 
     kneeling = Frame(sense=f.sense, verb="kneel", text="kneel both knees")
     made = kneel(kneeling, s) if s.posture != "crawl" else []

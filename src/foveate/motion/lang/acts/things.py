@@ -13,7 +13,7 @@ from .common import (
     arm_side,
     step,
 )
-from .reaching import after, go_near, hand_to
+from .reaching import after, go_near, hand_to, place_of
 
 
 def catch(f: Frame, s: State) -> list[Step]:
@@ -58,9 +58,13 @@ def pick_up(f: Frame, s: State) -> list[Step]:
 
 
 def _table(f: Frame, s: State) -> str:
-    """The table of the scene that the text names, or an empty name."""
+    """The table that the text names or that stands right ahead, or an empty name."""
     words = [word for kind, word, _ in f.objects if kind == "wall"]
-    return next((n for n in s.scene if n in TABLES and n in words), "")
+    tables = [n for n in s.scene if n in TABLES]
+    if words or f.object("floor"):
+        return next((n for n in tables if n in words), "")
+    # who has walked up to a table takes things from it
+    return next((n for n in tables if 0.0 < place_of(s.scene[n], s)[0] < 0.9), "")
 
 
 def _from_table(f: Frame, s: State, table: str, word: str) -> list[Step]:
