@@ -12,6 +12,8 @@ codes equals scaling light. Measurements of what linearity is worth must not use
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,24 +40,35 @@ def encode(x: Tensor, contrast: Tensor | float = 0.0, base: str = "srgb") -> Ten
 def decode(y: Tensor, contrast: Tensor | float = 0.0, base: str = "srgb") -> Tensor:
     """Code values to linear light; the inverse of `encode`."""
     y = y.clamp(0, 1)
-    e = y
-    c = torch.as_tensor(contrast, dtype=y.dtype, device=y.device)
-    if bool((c > 0).any()):
-        c = c.clamp_min(1e-3)  # below this the S-curve is under a tenth of an 8-bit step
-        # around (½, ½) the cubic is t³ − p·t + q = 0 with three real roots; the middle one is ours
-        p, q = (1 + c / 2) / (2 * c), (y - 0.5) / (2 * c)
-        root = torch.asin((q / 2 * (3 / p) ** 1.5).clamp(-1, 1)) / 3
-        s_inverse = 0.5 + 2 * (p / 3).sqrt() * torch.sin(root)
-        e = s_inverse.clamp(0, 1)
+    if isinstance(contrast, Tensor):
+        # no question to the data here: on a GPU that would wait for all work so far
+        e = torch.where(contrast > 0, _uncurved(y, contrast.to(y).clamp_min(1e-3)), y)
+    else:
+        e = y if contrast == 0 else _uncurved(y, torch.tensor(max(contrast, 1e-3)).to(y))
     if _base(base) == "power":
         return e**GAMMA
     return torch.where(e <= 0.04045, e / 12.92, ((e + 0.055) / 1.055) ** 2.4)
+
+
+def _uncurved(y: Tensor, c: Tensor) -> Tensor:
+    """The S-curve's inverse, c ≥ 0.001 (below, the curve is under a tenth of an 8-bit step).
+
+    Around (½, ½) the cubic is t³ − p·t + q = 0 with three real roots; the middle one is ours.
+    """
+    p, q = (1 + c / 2) / (2 * c), (y - 0.5) / (2 * c)
+    root = torch.asin((q / 2 * (3 / p) ** 1.5).clamp(-1, 1)) / 3
+    return (0.5 + 2 * (p / 3).sqrt() * torch.sin(root)).clamp(0, 1)
 
 
 def quantise(x: Tensor, bits: int = 8) -> Tensor:
     """Round values in [0, 1] to 2^bits codes, and clip."""
     top = 2**bits - 1
     return (x.clamp(0, 1) * top).round() / top
+
+
+def tau(x: Tensor, mu: float = 100.0) -> Tensor:
+    """sign(x)·log(1 + μ|x|) / log(1 + μ): light on a scale where shadows count like highlights."""
+    return x.sign() * torch.log1p(mu * x.abs()) / math.log1p(mu)
 
 
 def _base(base: str) -> str:

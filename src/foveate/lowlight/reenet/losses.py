@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ..metrics import ssim
 from ..pairs import Pair
-from .network import HIGH, LOW, Guided, tau
+from ..response import tau
+from .network import HIGH, LOW, Guided
 
 GUIDES = ("clean", "noisy", "none")
 

@@ -21,15 +21,10 @@ from torch import Tensor, nn
 
 from .. import mosaic, response
 from ..isp import Camera
+from ..response import tau
 from ..unet import UNet
 
 LOW, HIGH = -0.1, 1.2
-MU = 100.0
-
-
-def tau(x: Tensor, mu: float = MU) -> Tensor:
-    """sign(x)·log(1 + μ|x|) / log(1 + μ): shadows count as much as highlights."""
-    return x.sign() * torch.log1p(mu * x.abs()) / torch.log1p(torch.tensor(mu)).item()
 
 
 @dataclass(frozen=True)

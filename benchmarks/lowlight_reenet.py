@@ -1,0 +1,332 @@
+"""REENet against a plain U-Net of its size, on simulated low light of held-out photographs.
+
+    python -m benchmarks.lowlight_reenet train --photos FOLDER --out runs --seed 0
+    python -m benchmarks.lowlight_reenet report runs
+
+`train` trains one seed of the network after REENet and of both controls, with equal steps and equal
+data, and scores them; run it again after a stop and it goes on. `report` joins the seeds into
+benchmarks/results/lowlight-reenet.json and prints the tables.
+
+The one thing to know: nothing here is a number of the paper, and none may stand beside one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foveate.lowlight import weights
+from foveate.lowlight.fem.run import join
+from foveate.lowlight.metrics import psnr, ssim
+from foveate.lowlight.pairs import LowLight, Pair, Source, fixed_crops
+from foveate.lowlight.reenet.losses import Guide
+from foveate.lowlight.reenet.network import Config, Guided
+from foveate.lowlight.reenet.training import STEPS, fit, fit_plain
+from foveate.lowlight.sensor import SensorNoise
+from foveate.lowlight.unet import parameters
+
+from .lowlight_split import TEST, TRAIN, VALIDATION, photographs
+
+RESULT = Path(__file__).parent / "results" / "lowlight-reenet.json"
+RATIOS = (4, 10, 30, 100, 300)
+CONTRASTS = (0.4, 0.6)
+TRAINED_ON = LowLight(ratios=(3, 300), contrasts=CONTRASTS)
+SETS = {
+    "same camera": TRAINED_ON,
+    "other sensor": LowLight(noise=SensorNoise("nikon_d850"), contrasts=CONTRASTS),
+    "other curve": LowLight(contrasts=(0.2, 0.2)),
+    "jpeg 95": LowLight(contrasts=CONTRASTS, jpeg=95),
+}
+"""Test set → how it was simulated; only the first resembles the training data."""
+PATCH, BATCH, CROP, PER_PHOTO = 96, 16, 160, 4
+
+Enhance = Callable[[Pair], Tensor]
+
+
+def test_sets(photos: Sequence[Tensor], device: Any) -> dict[str, tuple[Pair, list[int]]]:
+    """Every crop at every ratio, in each of `SETS`; the photograph of each crop."""
+    crops = fixed_crops(photos, CROP, PER_PHOTO)
+    owner = [i for i, c in enumerate(crops) for _ in c]
+    pictures = torch.cat(crops)
+    made = {}
+    for number, (name, simulator) in enumerate(SETS.items()):
+        generator = torch.Generator().manual_seed(500 + number)  # on the CPU: equal everywhere
+        parts = [
+            simulator.expose(pictures, generator, ratio=torch.full((len(pictures),), float(ratio)))
+            for ratio in RATIOS
+        ]
+        made[name] = (join(parts).to(device), owner * len(RATIOS))
+    return made
+
+
+def scored(enhance: Enhance, pair: Pair) -> dict[str, list[float]]:
+    """PSNR and SSIM of every pair."""
+    found: dict[str, list[float]] = {"psnr": [], "ssim": []}
+    with torch.no_grad():
+        for index in torch.arange(len(pair)).split(32):
+            some = pair.at(index.to(pair.ratio.device))
+            picture = enhance(some).clamp(0, 1)
+            found["psnr"] += [round(v, 4) for v in psnr(picture, some.long).tolist()]
+            found["ssim"] += [round(v, 5) for v in ssim(picture, some.long).tolist()]
+    return found
+
+
+def analytic(pair: Pair) -> Tensor:
+    """Unprocess, multiply, a median of each plane, render: no learning at all."""
+    model = Guided().eval().to(pair.ratio.device)
+    raw = model.unprocess(pair.short) * pair.ratio.reshape(-1, 1, 1, 1)
+    padded = torch.nn.functional.pad(raw, (1, 1, 1, 1), mode="replicate")
+    windows = padded.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2)
+    return model.process.render(windows.median(-1).values)
+
+
+def train_seed(args: argparse.Namespace) -> None:
+    """Train and score one seed; every network is kept, every score written at once."""
+    torch.backends.cudnn.benchmark = True
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    folder = Path(args.out) / f"seed{args.seed}"
+    steps = {stage: max(4, round(n * args.scale)) for stage, n in STEPS.items()}
+    source = Source(
+        photographs(args.photos, TRAIN), TRAINED_ON, PATCH, args.batch, args.seed, device
+    )
+    held = test_sets(photographs(args.photos, TEST), device)
+    validation = test_sets(photographs(args.photos, VALIDATION), device)["same camera"][0]
+    told: dict[str, Any] = {
+        "seed": args.seed,
+        "steps": steps,
+        "batch": args.batch,
+        "patch": PATCH,
+        "machine": _machine(device),
+        "sets": {n: {"ratio": p.ratio.tolist(), "photo": o} for n, (p, o) in held.items()},
+        "scores": {},
+        "parameters": {},
+        "seconds": {},
+    }
+
+    def keep(name: str, enhance: Enhance, model: torch.nn.Module | None, begin: float) -> None:
+        told["seconds"][name] = round(time.monotonic() - begin, 1)
+        told["scores"][name] = {n: scored(enhance, pair) for n, (pair, _) in held.items()}
+        if model is not None:
+            told["parameters"][name] = parameters(model)
+            about = {"name": name, "seed": args.seed, "steps": steps, "batch": args.batch}
+            if isinstance(model, Guided):
+                about["config"] = model.config.parameters()
+            weights.save(folder / f"{name}.safetensors", weights.half(model.state_dict()), about)
+        weights.write_bytes(folder / "scores.json", json.dumps(told).encode())
+        same = told["scores"][name]["same camera"]["psnr"]
+        print(f"{name} seed {args.seed}: {sum(same) / len(same):.2f} dB", file=sys.stderr)
+
+    keep("nothing", lambda p: p.short, None, time.monotonic())
+    keep("analytic", analytic, None, time.monotonic())
+
+    def check(model: Guided) -> Callable[[int], dict[str, float]]:
+        def of(step: int) -> dict[str, float]:
+            values = scored(lambda p: model(p.short, p.ratio), validation)["psnr"]
+            return {"validation_psnr": sum(values) / len(values)}
+
+        return of
+
+    options = {"quiet": args.quiet, "log_every": 100, "check_every": 1000}
+    total = sum(steps.values())
+    for name in args.networks.split(","):
+        begin = time.monotonic()
+        place = folder / name
+        if name == "reenet":
+            model = fit(source, steps=steps, folder=place, seed=args.seed, check=check, **options)
+        elif name.startswith("plain"):
+            size = parameters(Guided())
+            base = name.partition("-")[2]
+            model = fit_plain(source, size, total, base, place, args.seed, **options)
+        else:
+            model = _ablation(name, source, steps, place, args.seed, options)
+        keep(name, lambda p, m=model: m(p.short, p.ratio), model, begin)
+        if name == "reenet":
+            _bypass(told, model, held, folder)
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "no-guide": {"guide": Guide("none"), "apart": False},
+    "noisy-guide": {"guide": Guide("noisy")},
+    "linear-loss": {"guide": Guide(linear=True)},
+    "no-amplification": {"config": Config(amplify=False)},
+    "joint-only": {"apart": False},
+}
+"""Name → what differs from the network after REENet."""
+
+
+def _ablation(
+    name: str, source: Source, steps: dict[str, int], folder: Path, seed: int, options: dict
+) -> Guided:
+    if name not in ABLATIONS:
+        known = ", ".join(["reenet", "plain-power", "plain-camera", *ABLATIONS])
+        raise SystemExit(f'unknown network "{name}"; networks are {known}')
+    told = ABLATIONS[name]
+    if not told.get("apart", True):
+        steps = {"joint": sum(steps.values())}
+    return fit(source, told.get("config"), told.get("guide"), steps, folder, seed, **options)
+
+
+def _bypass(told: dict[str, Any], model: Guided, held: dict, folder: Path) -> None:
+    """The same network, given the RAW file instead of the picture."""
+
+    def enhance(pair: Pair) -> Tensor:
+        raw = pair.short_raw * pair.camera.plane_gains()
+        return model.process(model.expose(raw, pair.ratio))
+
+    told["scores"]["reenet, RAW"] = {n: scored(enhance, p) for n, (p, _) in held.items()}
+    weights.write_bytes(folder / "scores.json", json.dumps(told).encode())
+
+
+def _machine(device: str) -> dict[str, str]:
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
+    return {"device": device.split(":")[0], "name": name, "torch": torch.__version__}
+
+
+def joined(folder: Path) -> dict[str, Any]:
+    """All seeds as one result: means, differences with intervals, by test set and ratio."""
+    runs = [json.loads(p.read_text()) for p in sorted(folder.glob("seed*/scores.json"))]
+    if not runs:
+        raise SystemExit(f"{folder} holds no seed*/scores.json; run train first")
+    first = runs[0]
+    result: dict[str, Any] = {
+        "what": "simulated low light from held-out photographs; not comparable with any paper",
+        "seeds": [r["seed"] for r in runs],
+        "steps": first["steps"],
+        "batch": first["batch"],
+        "patch": first["patch"],
+        "machine": first["machine"],
+        "parameters": first["parameters"],
+        "photos": {"train": TRAIN, "validation": VALIDATION, "test": TEST},
+        "crops": len(first["sets"]["same camera"]["photo"]) // len(RATIOS),
+        "seconds": [r["seconds"] for r in runs],
+        "table": {},
+        "gate": {},
+    }
+    names = [n for n in first["scores"] if all(n in r["scores"] for r in runs)]
+    for name in names:
+        result["table"][name] = {
+            which: {
+                metric: {
+                    **{str(k): _mean(runs, name, which, metric, k) for k in RATIOS},
+                    "all": _mean(runs, name, which, metric, None),
+                }
+                for metric in ("psnr", "ssim")
+            }
+            for which in first["sets"]
+        }
+    rivals = [n for n in ("plain-power", "plain-camera", "analytic") if n in names]
+    for rival in rivals if "reenet" in names else []:
+        result["gate"][rival] = {
+            which: {str(k): _difference(runs, rival, which, k) for k in (*RATIOS, None)}
+            for which in first["sets"]
+        }
+    return result
+
+
+def _picked(run: dict, name: str, which: str, metric: str, ratio: float | None) -> list[float]:
+    values, ratios = run["scores"][name][which][metric], run["sets"][which]["ratio"]
+    return [v for v, k in zip(values, ratios, strict=True) if ratio is None or k == ratio]
+
+
+def _mean(runs: list, name: str, which: str, metric: str, ratio: float | None) -> dict[str, float]:
+    means = [sum(v) / len(v) for r in runs if (v := _picked(r, name, which, metric, ratio))]
+    middle = sum(means) / len(means)
+    spread = math.sqrt(sum((m - middle) ** 2 for m in means) / max(1, len(means) - 1))
+    return {"mean": round(middle, 4), "seeds": [round(m, 4) for m in means], "sd": round(spread, 4)}
+
+
+def _difference(runs: list, rival: str, which: str, ratio: float | None) -> dict[str, Any]:
+    """REENet minus a rival in dB: mean over seeds, 95 % interval by bootstrap over photographs."""
+    photos = [
+        p
+        for p, k in zip(
+            runs[0]["sets"][which]["photo"], runs[0]["sets"][which]["ratio"], strict=True
+        )
+        if ratio is None or k == ratio
+    ]
+    gaps = [
+        [
+            a - b
+            for a, b in zip(
+                _picked(r, "reenet", which, "psnr", ratio),
+                _picked(r, rival, which, "psnr", ratio),
+                strict=True,
+            )
+        ]
+        for r in runs
+    ]
+    by_photo = {
+        p: [g[i] for g in gaps for i, q in enumerate(photos) if q == p] for p in set(photos)
+    }
+    means = [sum(v) / len(v) for v in by_photo.values()]
+    rng = random.Random(0)
+    drawn = sorted(sum(rng.choices(means, k=len(means))) / len(means) for _ in range(2000))
+    return {
+        "mean": round(sum(means) / len(means), 3),
+        "low": round(drawn[50], 3),
+        "high": round(drawn[1949], 3),
+        "seeds": [round(sum(g) / len(g), 3) for g in gaps],
+        "photos_won": sum(m > 0 for m in means),
+        "photos": len(means),
+    }
+
+
+def table(result: dict[str, Any], which: str = "same camera", metric: str = "psnr") -> str:
+    """PSNR or SSIM by network and ratio, as Markdown."""
+    heads = [f"×{k}" for k in RATIOS] + ["all"]
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    digits = 2 if metric == "psnr" else 3
+    for name, sets in result["table"].items():
+        cells = [sets[which][metric][k]["mean"] for k in [*map(str, RATIOS), "all"]]
+        lines.append(f"| {name} | " + " | ".join(f"{c:.{digits}f}" for c in cells) + " |")
+    return "\n".join(lines)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Join the seeds, write the result, print the tables."""
+    result = joined(Path(args.runs))
+    weights.write_bytes(RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    for which in SETS:
+        print(f"\nPSNR in dB, {which}\n\n{table(result, which)}")
+    for rival, sets in result["gate"].items():
+        gaps = sets["same camera"]
+        told = ", ".join(
+            f"×{k} {g['mean']:+.2f} [{g['low']:+.2f}, {g['high']:+.2f}]" for k, g in gaps.items()
+        )
+        print(f"\nREENet minus {rival}, dB: {told}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(required=True)
+    one = verbs.add_parser("train", help="train and score one seed")
+    one.add_argument("--photos", required=True, help="unpacked packages, or an npz file")
+    one.add_argument("--out", required=True, help="folder for networks, logs and scores")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--scale", type=float, default=1.0, help="times the default steps")
+    one.add_argument("--batch", type=int, default=BATCH)
+    one.add_argument("--device", help="default: cuda if there is one")
+    one.add_argument("--networks", default="reenet,plain-power,plain-camera")
+    one.add_argument("--quiet", action="store_true")
+    one.set_defaults(run=train_seed)
+    two = verbs.add_parser("report", help="join the seeds")
+    two.add_argument("runs")
+    two.set_defaults(run=report)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What a RAW file is good for: a factorised benchmark, after FEM.
+
+"RAW is better than sRGB" is taken apart into seven properties that can be switched one by one. The
+same enhancer is trained on inputs with different properties, and what each property is worth is
+read off.
+
+After: Huang, Yang, Hu, Liu, Duan, "Towards Low Light Enhancement with RAW Images" (TIP 2022), whose
+abstract names linearity and exposure time as the two that matter most. The other five, the network
+and the data are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLACES = {
+    "FACTORS": "factors",
+    "Factors": "factors",
+    "build_input": "factors",
+    "Budget": "run",
+    "run": "run",
+    "default_configs": "run",
+    "summary": "effects",
+    "shapley": "effects",
+    "write_report": "report",
+}
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
