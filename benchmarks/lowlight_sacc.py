@@ -84,7 +84,7 @@ class Bench:
             width=args.width,
             device=self.device,
         )
-        self.dark = self.crops["train"].dark.to(self.device)
+        self.dark = self.crops["unlabelled"].dark.to(self.device)
         self.result: dict[str, Any] = {
             "seed": args.seed,
             "steps": args.steps,
@@ -106,9 +106,14 @@ class Bench:
         if "ce" in asked:
             main = self.ce("SACC-CE", channels="shared")
             self.ce("SACC-CE, rgb", channels="rgb")
-            self.ce("SACC-CE, hyperbolas vote", JOURNAL, channels="shared")
+            self.ce("SACC-CE, hyperbolas vote", {"family": JOURNAL}, channels="shared")
             if "plus" in asked:
                 self.plus(main)
+        if "tuning" in asked:
+            self.ce("SACC-CE, lr 3e-4", {"lr": 3e-4}, channels="shared")
+            self.ce("SACC-CE, keep 0.3", {"keep": 0.3}, channels="shared")
+            self.ce("SACC-CE, keep 0.8", {"keep": 0.8}, channels="shared")
+            self.ce("SACC-CE, 4 rounds", {"rounds": 4}, channels="shared")
         if "pt" in asked:
             for name in TASKS:
                 self.pt(name)
@@ -116,26 +121,27 @@ class Bench:
             self.ce("SACC-CE, nearest", channels="shared", downsample="nearest")
             self.ce("SACC-CE, degree 1", channels="shared", degree=1)
             self.ce("SACC-CE, degree 3", channels="shared", degree=3)
-            self.ce("SACC-CE, one round", rounds=1, channels="shared")
+            self.ce("SACC-CE, one round", {"rounds": 1}, channels="shared")
 
-    def ce(
-        self, name: str, family: CurveFamily | None = None, rounds: int = 2, **options: Any
-    ) -> ConcaveCurve:
-        """Train one curve from votes and note how well the model does behind it."""
+    def ce(self, name: str, training: dict[str, Any] | None = None, **options: Any) -> ConcaveCurve:
+        """Train one curve from votes and note how well the model does behind it.
+
+        Args:
+            name: Of the arm.
+            training: Options of `train_curve_ce` that differ from the main arm's.
+            **options: Of `ConcaveCurve`.
+        """
         torch.manual_seed(self.args.seed)
         curve = ConcaveCurve(**options)
         _, votes = train_curve_ce(
             curve,
             self.model,
             self.dark,
-            family=family,
-            rounds=rounds,
-            steps=self.steps,
-            batch=128,
-            augment=photopatch.flips,
-            seed=self.args.seed,
+            **{"steps": self.steps, "batch": 128, "seed": self.args.seed}
+            | {"augment": photopatch.flips}
+            | (training or {}),
         )
-        true = self.crops["train"].labels.to(votes.labels.device)
+        true = self.crops["unlabelled"].labels.to(votes.labels.device)
         right = votes.labels == true
         facts = {
             "kept": float(votes.kept.float().mean()),
@@ -207,7 +213,7 @@ def diagnose(
     device = model.device
     push, white, before, after = [], [], [], []
     with torch.no_grad():
-        for x in batches(crops["validation"].dark, 256, device):
+        for x in batches(crops["test"].dark, 256, device):
             table = curve.curve(x)
             push.append(ev_push(table).mean(-1))
             out = curve(x)

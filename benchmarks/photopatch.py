@@ -1,7 +1,9 @@
 """PhotoPatch-30: which of 30 photographs is a 64-pixel crop from? Also in simulated low light.
 
 Classes are photographs; train, validation and test crops come from disjoint parts of each (60, 15
-and 25 % along its longer side). It is a task of texture and colour, not of objects.
+and 25 % along its longer side). It is a task of texture and colour, not of objects. The unlabelled
+dark crops are others than the classifier learnt from: half of them from its part of the photograph
+at new places, half from the validation part, which it has never seen.
 
 The one thing to know: dark crops are made by the room's own camera: unprocess, divide the light by
 a ratio drawn log-uniformly from RATIOS, add the sensor's noise, render to 8 bits. Everything
@@ -27,7 +29,7 @@ SIDE = 64
 RATIOS = (20.0, 80.0)
 GAINS = (0.1, 3.0)
 PARTS = {"train": (0.0, 0.6), "validation": (0.6, 0.75), "test": (0.75, 1.0)}
-COUNTS = {"train": 200, "validation": 20, "test": 40}  # crops of each photograph
+COUNTS = {"train": 200, "validation": 150, "unlabelled": 150, "test": 40}  # of each photograph
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Crops:
 
 
 def build(photos: dict[str, np.ndarray], seed: int, share: float = 1.0) -> dict[str, Crops]:
-    """Crops of all parts.
+    """Crops "train", "test" and "unlabelled" (whose labels are for diagnosis alone).
 
     Args:
         photos: uint8 `[H, W, 3]` each; their order numbers the classes.
@@ -54,20 +56,29 @@ def build(photos: dict[str, np.ndarray], seed: int, share: float = 1.0) -> dict[
         share: Of COUNTS, for a small run.
     """
     found = {}
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(COUNTS):
         rng = np.random.default_rng([seed, number])
         count = max(2, round(COUNTS[part] * share))
-        crops = [crop for photo in photos.values() for crop in cut(photo, part, count, rng)]
+        where = PARTS["train" if part == "unlabelled" else part]
+        crops = [crop for photo in photos.values() for crop in cut(photo, where, count, rng)]
         clean = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
         labels = torch.arange(len(photos)).repeat_interleave(count)
         found[part] = Crops(clean, darken(clean, seed=seed * 10 + number), labels)
+    both = [found.pop(part) for part in ("unlabelled", "validation")]
+    found["unlabelled"] = Crops(
+        torch.cat([crops.clean for crops in both]),
+        torch.cat([crops.dark for crops in both]),
+        torch.cat([crops.labels for crops in both]),
+    )
     return found
 
 
-def cut(photo: np.ndarray, part: str, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+def cut(
+    photo: np.ndarray, part: tuple[float, float], count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """Crops from one part of a photograph, at random places."""
     axis = int(np.argmax(photo.shape[:2]))
-    low, high = (round(share * photo.shape[axis]) for share in PARTS[part])
+    low, high = (round(share * photo.shape[axis]) for share in part)
     region = photo[low:high] if axis == 0 else photo[:, low:high]
     room = [s - SIDE + 1 for s in region.shape[:2]]
     at = rng.integers([0, 0], room, (count, 2))
