@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TIMESTEP = 0.002
 """Seconds. Contacts give way for about two steps: at 5 ms the light toes sink 2 cm at every
 landing, at 2 ms 2 mm; below that only the time grows."""
+NEARBY = 0.004
+"""Metres at which what is round reports a contact; it bears only when it touches."""
 COARSE = 0.005
 """For what only predicts, or only learns."""
 LEFT, RIGHT, TRUNK, SKIN = ".25 .45 .85 1", ".95 .55 .2 1", ".55 .58 .62 1", ".85 .75 .68 1"
@@ -116,6 +118,8 @@ def _geom(geom: Geom, name: str, affinity: int) -> str:
     else:
         ends = _numbers([*geom.a, *geom.b])
         form = f'type="capsule" fromto="{ends}" size="{_numbers(geom.size)}"'
+    if geom.kind != "box":
+        form += f' margin="{NEARBY}" gap="{NEARBY}"'
     return (
         f'<geom name="{name}" {form} mass="{geom.mass:.6g}" contype="1" conaffinity="{affinity}" '
         f'group="1" rgba="{colour}"/>'

@@ -299,7 +299,7 @@ class Expander:
     ) -> Knot:
         """Solve one key for its contacts, goals and balance."""
         quat, height = self.root_of(key, hinges, contacts)
-        seat = self._seat(contacts)
+        seat = self._seat(contacts, quat, hinges)
         at = self.home if seat is None else seat
         qpos = within_limits(join_qpos([*at, height], quat, hinges))
         wishes = Wishes(qpos)
@@ -373,14 +373,16 @@ class Expander:
                 return into_polygon(middle + shift, points, 0.035)
         return middle
 
-    def _seat(self, contacts: dict[str, Place]) -> Array | None:
-        """Where the pelvis goes on the object it sits on, `[2]`; None on the floor."""
+    def _seat(self, contacts: dict[str, Place], quat: Array, hinges: Array) -> Array | None:
+        """Where the pelvis goes on what it sits on, `[2]`; None if it does not sit."""
         for part in ("pelvis", "rump", "back"):
             place = contacts.get(part)
-            if place is None or place.surface == "floor" or part not in contacts:
+            if place is None:
                 continue
             if not np.isnan(place.position).any():
                 return self.knots[-1].qpos[:2] if self.knots else place.position[:2]
+            if place.surface == "floor":
+                return self._behind(contacts, quat, hinges)
             item = self.scene[place.surface]
             local = item.local(self.home)
             half = np.array(item.size[:2]) / 2
@@ -388,6 +390,21 @@ class Expander:
             limit = np.maximum(half - depth, 0.0)
             return item.world(np.clip(local, -limit, limit))
         return None
+
+    def _behind(self, contacts: dict[str, Place], quat: Array, hinges: Array) -> Array | None:
+        """Where a pelvis that sits down on the floor leaves the feet where they stand, `[2]`."""
+        places = fk(np.zeros(3), quat, hinges_to_quats(hinges), self.body)[0]
+        ahead = turn2(self.yaw) @ [1.0, 0.0]
+        found = []
+        for part, place in contacts.items():
+            if part not in FOOT_FAMILY:
+                continue
+            hip, ankle = (places[JOINT[f"{FOOT_FAMILY[part]}_{name}"]] for name in ("hip", "ankle"))
+            stands = place.ankle(self.body)[0]
+            drop = -self.body.sites["L_seat_front"][1][2] + hip[2] - stands[2]
+            far = np.sqrt(max(np.linalg.norm(ankle - hip) ** 2 - drop**2, 0.01))
+            found.append(stands[:2] - far * ahead)
+        return np.mean(found, axis=0) if found else None
 
     def _settle_others(self, wishes: Wishes, contacts: dict[str, Place]) -> None:
         """Hands, knees and elbows that touch: their points go to the surface."""

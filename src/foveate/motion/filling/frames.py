@@ -18,6 +18,7 @@ from ..body import DOF, JOINT
 from ..kinematics import fk_qpos, split_qpos
 from ..rotations import Array
 from ..scene import Scene
+from .clearing import Clearing
 from .com import plan_com
 from .curves import Curve, min_jerk
 from .gait import leg_costs
@@ -28,6 +29,7 @@ from .style import Style
 GRAVITY = 9.81
 ITERATIONS = 5
 ROLLED = np.radians(4.0)
+RESTING = np.array([8.0, 8.0, 8.0, 4.0, 4.0, 4.0])  # cost of the root while a seat carries it
 LAG = {"elbow": 0.5, "wrist": 1.0, "head": 0.0, "neck": 0.0}  # share of the overlap
 
 
@@ -70,7 +72,7 @@ class Filler:
     ) -> None:
         self.knots, self.solver, self.scene, self.fps = knots, solver, scene, fps
         self.style, self.overlap = style, overlap
-        self.body = solver.body
+        self.body, self.clearing = solver.body, Clearing(solver, scene)
         self.times = np.array([knot.t for knot in knots])
         self.count = round(self.times[-1] * fps) + 1
         self.at = np.arange(self.count) / fps
@@ -244,19 +246,18 @@ class Filler:
         u = (frame - segment.first) / (segment.last - segment.first)
         s = float(min_jerk(np.float64(u)))
         wishes = Wishes(self.reference[frame].copy())
-        soft = any(part in SOFT for part in segment.held)
-        resting = not segment.held and not b.flight
+        rests = self._rests(segment, s)
         walking = a.gait and b.gait
-        if soft or resting:
-            wishes.root_cost = (8, 8, 8, 4, 4, 4)
-        elif b.flight:
-            wishes.root_cost = (0, 0, 30, 4, 4, 4)
+        if b.flight:
+            stands = np.array([0, 0, 30, 4, 4, 4], float)
         elif walking:
-            wishes.root_cost = (0, 0, 4, 3, 3, 3)
+            stands = np.array([0, 0, 4, 3, 3, 3], float)
         else:
-            wishes.root_cost = (0.7, 0.7, 4, 3, 3, 3)
-        if not (soft or resting):
+            stands = np.array([0.7, 0.7, 4, 3, 3, 3])
+        wishes.root_cost = tuple((1 - rests) * stands + rests * RESTING)
+        if rests < 1:
             wishes.com = np.array([*self.com[frame], 0.0])
+            wishes.com_cost = tuple((1 - rests) * np.array(wishes.com_cost))
         if walking and not b.flight:
             wishes.posture_cost = legs
         for side in "LR":
@@ -270,6 +271,17 @@ class Filler:
             if other is not None and np.linalg.norm(other - point) < 0.02:
                 wishes.sites[site] = Frame((1 - s) * point + s * other, None, 10.0)
         return wishes
+
+    @staticmethod
+    def _rests(segment: Segment, s: float) -> float:
+        """How far the pelvis goes by its own way (1) instead of by the weight over the feet (0)."""
+        a, b = segment.a, segment.b
+        if any(part in SOFT for part in segment.held) or not (segment.held or b.flight):
+            return 1.0
+        before, after = (any(part in SOFT for part in knot.contacts) for knot in (a, b))
+        if b.flight or before == after:
+            return 0.0
+        return s if after else 1 - s
 
     def _foot(
         self, wishes: Wishes, segment: Segment, side: str, frame: int, u: float, s: float
@@ -308,30 +320,21 @@ class Filler:
         return Place(position, pa.yaw + s * turn, slope)
 
     def _clear(self, segment: Segment, frame: int, wishes: Wishes, solved: Array) -> Array:
-        """Lift a free foot that would pass through the ground, and solve again."""
-        free = [s for s in "LR" if wishes.bodies[f"{s}_ankle"].position_cost < 10]
-        if not free or segment.b.flight:
-            return solved
-        places, turns = fk_qpos(solved, self.body)
-        u = (frame - segment.first) / (segment.last - segment.first)
-        again = False
-        for side in free:
-            names = [*self.body.contact_points[f"{side}_foot"], f"{side}_ball_in"]
-            points = np.array(
-                [
-                    places[joint] + rot.rotate(turns[joint], local)
-                    for joint, local in (self.body.sites[name] for name in names)
-                ]
-            )
-            below = self.scene.height(points[:, :2]) - points[:, 2]
-            below = below[below < 0.4]  # a foot beside a block is not under it
-            clearance = 0.01 * min(1.0, 8 * u * (1 - u))
-            if len(below) and below.max() + clearance > 1e-3:
-                ankle = JOINT[f"{side}_ankle"]
-                target = places[ankle] + np.array([0, 0, below.max() + clearance])
-                wishes.bodies[f"{side}_ankle"] = Frame(target, None, 12.0)
-                again = True
-        return self.solver.solve(solved, wishes, 3) if again else solved
+        """The pose with its free feet above the ground and its free arms beside things."""
+        if not segment.b.flight:
+            feet = [s for s in "LR" if wishes.bodies[f"{s}_ankle"].position_cost < 10]
+            share = (frame - segment.first) / (segment.last - segment.first)
+            solved = self.clearing.feet(solved, wishes, feet, share)
+        if any(part in SOFT for part in {*segment.a.contacts, *segment.b.contacts}):
+            solved = self.clearing.trunk(solved, wishes)
+        arms = [s for s in "LR" if not self._busy(segment, s)]
+        return self.clearing.arms(solved, wishes, arms)
+
+    @staticmethod
+    def _busy(segment: Segment, side: str) -> bool:
+        """Whether an arm rests on something, or is on its way there or back."""
+        parts = {*segment.a.contacts, *segment.b.contacts, *segment.a.sites, *segment.b.sites}
+        return any(part in (f"{side}_hand", f"{side}_elbow") for part in parts)
 
     # ---- contacts
 

@@ -11,9 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..body import Body
+from .. import rotations as rot
+from ..body import JOINT, Body
+from ..kinematics import fk_qpos
 from .knots import FOOT_FAMILY, Knot, Place, carrying, inside, into_polygon, support_points
-from .solver import Solver
+from .solver import Solver, Wishes
 
 SHIFT = (0.4, 0.65)  # seconds, shortest and usual
 MARGIN = 0.02
@@ -25,7 +27,7 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
     for after in knots[1:]:
         before = found[-1]
         held = carrying(before, after)
-        if after.flight or after.gait or not held:
+        if after.flight or after.gait or not held or _lies(before) or _lies(after):
             found.append(after)
             continue
         centre = _centre(held, before, after, solver)
@@ -40,6 +42,11 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
         else:
             found.append(after)
     return found
+
+
+def _lies(knot: Knot) -> bool:
+    """A body on its back or belly has nothing to lean with."""
+    return any(part in ("back", "belly", "chest") for part in knot.contacts)
 
 
 def _centre(held: dict[str, Place], before: Knot, after: Knot, solver: Solver) -> np.ndarray:
@@ -89,9 +96,40 @@ def _shifted(knot: Knot, centre: np.ndarray, solver: Solver) -> Knot:
         moved.root_cost = (6, 6, 8, 1, 0.05, 1)
         moved.com_cost = (12, 12, 0)
     qpos = solver.solve(knot.qpos, moved, 40)
+    if not only_feet:
+        qpos = _raised(qpos, knot, moved, solver)
     return replace(
         knot, qpos=qpos, centre=centre, key="", hold=0.0, wishes=moved, through=False, speed=0.0
     )
+
+
+def _raised(qpos: np.ndarray, knot: Knot, wishes: Wishes, solver: Solver) -> np.ndarray:
+    """A leaning pelvis turns its front down into what it sits on; lift it by as much."""
+    rests = [part for part in ("pelvis", "rump") if part in knot.contacts]
+    if not rests:
+        return qpos
+    surface = min(point[2] for point in knot.contacts[rests[0]].points.values())
+    for _ in range(2):
+        lowest = lowest_of(qpos, "pelvis", solver.body)
+        if lowest > surface - 1e-3:
+            break
+        wishes.qpos = wishes.qpos.copy()
+        wishes.qpos[2] += surface - lowest
+        qpos = solver.solve(qpos, wishes, 20)
+    return qpos
+
+
+def lowest_of(qpos: np.ndarray, joint: str, body: Body) -> float:
+    """Height of the lowest point of a segment's capsules."""
+    places, turns = fk_qpos(qpos, body)
+    heights = []
+    for geom in body.geoms:
+        if geom.joint == JOINT[joint] and geom.kind != "box":
+            for end in (geom.a, geom.b):
+                if end is not None:
+                    at = places[geom.joint] + rot.rotate(turns[geom.joint], np.array(end))
+                    heights.append(at[2] - geom.size[0])
+    return float(min(heights))
 
 
 def contact_polygon(contacts: dict[str, Place], body: Body) -> np.ndarray:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..body import Body
 from ..clip import MotionClip
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ __all__ = ["METHODS", "track"]
 METHODS = ("auto", "T1", "T2", "T4", "rescue", "none")
 GOOD_CM, GOOD_END_CM = 8.5, 15.0
 """Mean and last joint distance in cm up to which a clip counts as tracked; jumps reach 8."""
-FINE_CM = 3.0
-"""Below this no further weights are tried."""
+FINE_CM, STILL_CM = 3.0, 0.9
+"""Below this joint distance, and this slide of a standing foot, no further weights are tried."""
 LEAD = 0.5  # seconds before the fall at which sampling takes over
 ASSIST = (0.3, 1.0)  # shares of body weight, tried in order
 
@@ -90,8 +89,8 @@ def track(
             name = ", on the toes" if toes else ""
             for preset in PRESETS:
                 rollout = QPTracker(model, wanted).run(preset, progress)
-                tried.append(_Attempt("T1", f"{preset}{name}", rollout, wanted, clip.body))
-                if tried[-1].good and tried[-1].mean <= FINE_CM:
+                tried.append(_Attempt("T1", f"{preset}{name}", rollout, wanted, clip))
+                if tried[-1].fine:
                     break
             if good():
                 break
@@ -100,12 +99,12 @@ def track(
         left = (len(reference) - len(before.qpos)) / reference.rate + LEAD
         if method == "T2" or left <= patience:
             rollout = _sampled(clip, model, reference, before, seed, progress)
-            tried.append(_Attempt("T2", "sampling", rollout, reference, clip.body))
+            tried.append(_Attempt("T2", "sampling", rollout, reference, clip))
     if method == "T4" or (method in ("auto", "rescue") and not good()):
         for share in ASSIST:
             rollout = tracker.run(PRESETS[0], progress, assist=share)
             name = f"helper up to {share:.0%} of the weight"
-            tried.append(_Attempt("T4", name, rollout, reference, clip.body))
+            tried.append(_Attempt("T4", name, rollout, reference, clip))
             if tried[-1].good:
                 break
     best = min(tried, key=lambda a: a.rank)
@@ -140,28 +139,38 @@ class _Attempt:
     """One rollout and how good it is."""
 
     def __init__(
-        self, tracker: str, preset: str, rollout: Rollout, reference: Reference, body: Body
+        self, tracker: str, preset: str, rollout: Rollout, reference: Reference, clip: MotionClip
     ) -> None:
+        from ..check.measures import slides_of
         from ..kinematics import fk_qpos
 
         self.tracker, self.preset, self.rollout = tracker, preset, rollout
         count = len(rollout.qpos)
         if count:
-            places = fk_qpos(rollout.qpos, body)[0]
+            places = fk_qpos(rollout.qpos, clip.body)[0]
             error = np.linalg.norm(places - reference.joints[:count], axis=-1).mean(axis=1) * 100
         else:
             error = np.array([1e3])
         self.mean, self.end = float(error.mean()), float(error[-1])
         self.done = count / len(reference)
+        self.slide = 0.0
+        if self.good:
+            made = performed(clip, rollout.qpos, reference)
+            self.slide = 100 * max((drift for _, _, drift in slides_of(made)), default=0.0)
 
     @property
     def good(self) -> bool:
         return not self.rollout.fell and self.mean <= GOOD_CM and self.end <= GOOD_END_CM
 
     @property
+    def fine(self) -> bool:
+        return self.good and self.mean <= FINE_CM and self.slide <= STILL_CM
+
+    @property
     def rank(self) -> tuple[bool, bool, float]:
-        """Lower is better: good, then not fallen, then near."""
-        return not self.good, self.rollout.fell, self.mean + 100 * (1 - self.done)
+        """Lower is better: good, then not fallen, then near, with feet that stand."""
+        far = self.mean + 3 * max(0.0, self.slide - STILL_CM)
+        return not self.good, self.rollout.fell, far + 100 * (1 - self.done)
 
     def __str__(self) -> str:
         text = f"{self.tracker} ({self.preset}): {self.mean:.1f} cm on average"
@@ -181,7 +190,7 @@ def _finished(
     rollout = best.rollout
     rows = rollout.qpos if len(rollout.qpos) else reference.qpos[:1]
     samples = np.clip(clip.times * reference.rate, 0, len(rows) - 1)
-    qpos = _between(rows, samples)
+    made = performed(clip, rows, reference)
     report = deepcopy(clip.report)
     report.tracker, report.preset = best.tracker, best.preset
     report.fell, report.good = rollout.fell, best.good
@@ -203,7 +212,13 @@ def _finished(
             f"assisted: a helper force of {report.residual_force:.1%} of the weight on average"
         )
     report.versions |= _versions()
-    return clip.with_(qpos=qpos, source="simulated", contacts=_contacts(clip, qpos), report=report)
+    return made.with_(report=report)
+
+
+def performed(clip: MotionClip, rows: np.ndarray, reference: Reference) -> MotionClip:
+    """The clip with simulated poses `[N, 54]` at the reference's rate instead of its own."""
+    qpos = _between(rows, np.clip(clip.times * reference.rate, 0, len(rows) - 1))
+    return clip.with_(qpos=qpos, source="simulated", contacts=_contacts(clip, qpos))
 
 
 def _between(rows: np.ndarray, samples: np.ndarray) -> np.ndarray:

@@ -29,18 +29,18 @@ from .. import rotations as rot
 from ..body import DOF, DOFS
 from ..engine import mass_matrix, mujoco
 from ..rotations import Array
-from .reference import FEET, Reference
+from .contacts import Contacts
+from .reference import Reference
 
 KP, KP_ROOT = 300.0, 120.0
 CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
 FRICTION, PUSH = 0.5, 2000.0
 FORCE, SHEAR = 1e-5, 1e-4  # price of a contact force, upright and along the surface, per N²
 SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
+REST_COM, REST_ROOT = 0.1, 3.0  # a seat carries the body: its balance matters less, its place more
 HELP, HELP_TURN = 2e-4, 2e-3  # price of the helper force (per N²) and torque (per N²m²)
-ACTUAL = 0.03  # metres: how near the simulated point must be to carry weight
 MOMENT = 1e-5  # seconds
 EQUAL = 5  # daqp's word for an equality
-FOOT_SITES = {side: [f"{side}_{end}" for end in FEET] for side in "LR"}
 _LEGS = 6 + np.array(
     [i for name, i in DOF.items() if any(w in name for w in ("_hip", "_knee", "_ankle"))]
 )
@@ -113,14 +113,8 @@ class QPTracker:
         self.data = mujoco.MjData(model)
         self.ahead = mujoco.MjData(model)  # the same a moment later, for J̇q̇
         self.substeps = max(1, round(1 / reference.rate / model.opt.timestep))
-        self.site_ids = [model.site(name).id for name in reference.sites]
         self.ankles = [model.body("L_ankle").id, model.body("R_ankle").id]
-        self.foot_sites = [
-            [i for i, name in enumerate(reference.sites) if name in FOOT_SITES[side]]
-            for side in "LR"
-        ]
-        self.anchors = np.full((len(self.site_ids), 2), np.nan)  # where each point came to stand
-        self.site_bodies = [int(model.site_bodyid[i]) for i in self.site_ids]
+        self.contacts = Contacts(model, reference)
 
     def run(
         self,
@@ -139,7 +133,7 @@ class QPTracker:
         mujoco.mj_resetData(model, data)
         data.qpos[:], data.qvel[:] = ref.qpos[0], ref.qvel[0]
         mujoco.mj_forward(model, data)
-        self.anchors[:] = np.nan
+        self.contacts.reset()
         count = len(ref)
         rows, speeds = np.empty((count, model.nq)), np.empty((count, model.nv))
         force = np.zeros(count)
@@ -175,15 +169,17 @@ class QPTracker:
         bias = data.qfrc_bias - data.qfrc_passive
         wish = self._wish(step)
         weight = np.ones(nv)
-        weight[:6] = preset.root
+        resting = bool(ref.resting[step])
+        weight[:6] = max(preset.root, REST_ROOT) if resting else preset.root
         weight[_LEGS] = preset.legs
-        flying = not ref.active[step].any() and not help_limit
+        flying = self.contacts.flying(step) and not help_limit
         if flying:  # nothing can push the body now: only its posture and its turn are left
             weight[:3] = 0.0
             weight[3:6] = 2.0
         hessian = np.diag(weight + 1e-6)
         linear = -weight * wish
-        if preset.com and not flying:
+        central = preset.com * (REST_COM if resting else 1.0)
+        if central and not flying:
             jacobian = np.empty((3, nv))
             mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
             velocity = jacobian @ data.qvel
@@ -195,10 +191,10 @@ class QPTracker:
                 + preset.kp_com * (ref.com[step] - data.subtree_com[1])
                 + 2 * np.sqrt(preset.kp_com) * (ref.com_vel[step] - velocity)
             )
-            hessian += preset.com * jacobian.T @ jacobian
-            linear -= preset.com * jacobian.T @ wanted
+            hessian += central * jacobian.T @ jacobian
+            linear -= central * jacobian.T @ wanted
         self._swing(step, hessian, linear)
-        contacts, strayed = self._contacts(step)
+        contacts, strayed = self.contacts.rows(step, data)
         if len(contacts):
             hessian += CONTACT * contacts.T @ contacts
             held = CONTACT_RATE * contacts @ data.qvel + CONTACT_KP * strayed
@@ -237,7 +233,7 @@ class QPTracker:
         """Feet in the air go where the reference puts them in the world; adds to the program."""
         ref, model, data = self.ref, self.model, self.data
         for side, body in enumerate(self.ankles):
-            if ref.active[step, self.foot_sites[side]].any():
+            if self.contacts.standing(step, side):
                 continue
             jacobian = np.empty((6, model.nv))
             mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], body)
@@ -258,28 +254,6 @@ class QPTracker:
             weight = np.array([SWING] * 3 + [SWING / 10] * 3)[:, None]
             hessian += jacobian.T @ (weight * jacobian)
             linear -= jacobian.T @ (weight[:, 0] * wanted)
-
-    def _contacts(self, step: int) -> tuple[Array, Array]:
-        """Points that carry weight: Jacobian `[3 n, 53]`, and how far they have strayed `[3 n]`.
-
-        A point is held where it came to stand; friction in simulation gives way a little at every
-        step, and what only brakes creeps by centimetres.
-        """
-        ref, model, data = self.ref, self.model, self.data
-        rows, strayed = [], []
-        self.anchors[~ref.active[step]] = np.nan
-        for index in np.flatnonzero(ref.active[step]):
-            point = data.site_xpos[self.site_ids[index]]
-            if point[2] - ref.surface[step, index] < ACTUAL:
-                jacobian = np.empty((3, model.nv))
-                mujoco.mj_jac(model, data, jacobian, None, point, self.site_bodies[index])
-                rows.append(jacobian)
-                if np.isnan(self.anchors[index, 0]):
-                    self.anchors[index] = point[:2]
-                strayed += [*(point[:2] - self.anchors[index]), 0.0]
-        if not rows:
-            return np.zeros((0, model.nv)), np.zeros(0)
-        return np.concatenate(rows), np.array(strayed)
 
     def _solve(
         self,

@@ -23,6 +23,7 @@ from ..scene import Scene
 
 NEAR = 0.014  # metres from the surface
 SLOW = 0.18  # metres per second
+EARLY = 0.15  # seconds: a seat is met a little before or after it was planned
 SMOOTH = 7  # samples of the moving average
 LIMIT = 80.0  # largest reference acceleration, rad/s² or m/s²
 FEET = ("heel_in", "heel_out", "ball_in", "ball_out", "toe_in", "toe_out")
@@ -44,6 +45,7 @@ class Reference:
         points: Their places `[N, S, 3]`.
         surface: Height of what is below them `[N, S]`.
         active: Whether each carries weight in the reference, bool `[N, S]`.
+        resting: Whether more than feet may carry weight (or soon will), bool `[N]`.
     """
 
     rate: float
@@ -63,6 +65,7 @@ class Reference:
     points: Array
     surface: Array
     active: np.ndarray
+    resting: np.ndarray
 
     def __len__(self) -> int:
         return len(self.qpos)
@@ -87,7 +90,7 @@ def reference_of(
     com = centre_of_mass(places, turns, clip.body)
     com_vel = _smooth(_gradient(com, rate))
     com_acc = np.clip(_smooth(_gradient(com_vel, rate)), -LIMIT, LIMIT)
-    sites = _candidates(clip)
+    sites = tuple(f"{side}_{end}" for side in "LR" for end in FEET)
     points = site_positions(places, turns, sites, clip.body)
     scene = clip.scene or Scene()
     surface = scene.height(points[..., :2])
@@ -116,6 +119,7 @@ def reference_of(
         points,
         surface,
         active,
+        _resting(clip, rate, len(qpos)),
     )
 
 
@@ -166,12 +170,21 @@ def _smooth(values: Array) -> Array:
     return (padded[high] - padded[low]) / width
 
 
-def _candidates(clip: MotionClip) -> tuple[str, ...]:
-    """Contact points of the feet, and of every other part that the clip says touches."""
-    found = [f"{side}_{end}" for side in "LR" for end in FEET]
-    for part in clip.contacts:
-        found += [site for site in clip.body.contact_points[part] if site not in found]
-    return tuple(found)
+def _is_foot(part: str) -> bool:
+    return part.partition("_")[2] in ("foot", "toes", "heel")
+
+
+def _resting(clip: MotionClip, rate: float, count: int) -> np.ndarray:
+    """When more than feet touches by the schedule, EARLY before and after too, bool `[count]`."""
+    found = np.zeros(count, bool)
+    for part, touches in clip.contacts.items():
+        if _is_foot(part):
+            continue
+        for frame in np.flatnonzero(touches):
+            first = round((frame / clip.fps - EARLY) * rate)
+            last = round((frame / clip.fps + EARLY) * rate)
+            found[max(0, first) : last + 1] = True
+    return found
 
 
 def _declared(
@@ -188,6 +201,8 @@ def _declared(
     ends = FEET if flies or toes else tuple(end for end in FEET if "toe" not in end)
     for part, touches in clip.contacts.items():
         both = touches[low] & touches[high]
+        if not _is_foot(part):
+            continue
         names = clip.body.contact_points[part]
         if part.endswith("_foot"):
             names = tuple(f"{part[:2]}{end}" for end in ends)
