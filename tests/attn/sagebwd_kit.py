@@ -1,15 +1,14 @@
-"""What the tests of SageBwd share: inputs, gradients and their errors, the plain definition."""
+"""What the tests of SageBwd share: small and exact versions of it, and the plain definition."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from foveate import SageBwd, attention
+from foveate import SageBwd
 from foveate.attn.precision.recipe import Recipe, WayBack
 
 
@@ -36,38 +35,6 @@ class Small(SageBwd):
     def recipe(self, head_dim: int) -> Recipe:
         recipe = super().recipe(head_dim)
         return replace(recipe, back=replace(recipe.back, rows=self.rows, keys=self.keys))
-
-
-def drawn(generator: np.random.Generator, size: float = 1.0, length: int = 1024) -> list[Tensor]:
-    """q, k, v and dO, float64 `[1, 1, length, 64]`: N(0, size²), N(0, size²), N(0, 1), N(0, 1)."""
-    sizes = (size, size, 1.0, 1.0)
-    return [torch.from_numpy(s * generator.standard_normal((1, 1, length, 64))) for s in sizes]
-
-
-def biased(seed: int = 0) -> list[Tensor]:
-    """As `drawn`, with offsets that all tokens share: 2σ per channel in q, 8σ in k, and 2 in v."""
-    generator = np.random.default_rng(seed)
-    q, k, v, dout = drawn(generator)
-    shift = [torch.from_numpy(generator.standard_normal((1, 1, 1, 64))) for _ in range(2)]
-    return [q + 2 * shift[0], k + 8 * shift[1], v + 2, dout]
-
-
-def both_ways(tensors: list[Tensor], precision, **options) -> tuple[Tensor, ...]:
-    """out and the gradients of q, k and v."""
-    q, k, v = (x.detach().clone().requires_grad_() for x in tensors[:3])
-    out = attention(q, k, v, precision=precision, backend="reference", **options)
-    return out.detach(), *torch.autograd.grad(out, (q, k, v), tensors[3])
-
-
-def errors(tensors: list[Tensor], *precisions: SageBwd) -> list[dict[str, float]]:
-    """Relative L2 error of out, dQ, dK and dV in float32 against exact numbers, per precision."""
-    exact = both_ways(tensors, "native")
-    found = []
-    for precision in precisions:
-        got = both_ways([x.float() for x in tensors], precision)
-        off = [float((a - b).norm() / b.norm()) for a, b in zip(got, exact, strict=True)]
-        found.append(dict(zip(("o", "dq", "dk", "dv"), off, strict=True)))
-    return found
 
 
 def codes(x: Tensor, largest: Tensor, levels: int) -> tuple[Tensor, Tensor]:

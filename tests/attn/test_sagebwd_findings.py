@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from benchmarks.sagebwd_errors import NAMES, biased, drawn, errors
 from foveate import SageBwd
-from tests.attn.sagebwd_kit import biased, drawn, errors
 
 BLOCK = SageBwd("block")
 SWEEP = {  # relative L2 of out, dQ, dK and dV with one scale for each block, σ(q) = σ(k) = key
@@ -40,14 +40,14 @@ def sweep() -> dict[int, tuple[dict[str, float], dict[str, float]]]:
 @pytest.mark.parametrize("size", SWEEP)
 def test_errors_grow_with_the_scores_as_known(size):
     block, _ = sweep()[size]
-    assert list(block.values()) == pytest.approx(SWEEP[size], rel=0.05)
+    assert [block[name] for name in NAMES] == pytest.approx(SWEEP[size], rel=0.05)
 
 
 @pytest.mark.parametrize("size", PUBLISHED)
 def test_errors_are_near_the_published_ones(size):
     """One draw against another: they differ by up to 8 % at σ = 3, and by 12 % at σ = 8."""
     block, _ = sweep()[size]
-    assert list(block.values()) == pytest.approx(PUBLISHED[size], rel=0.15)
+    assert [block[name] for name in NAMES] == pytest.approx(PUBLISHED[size], rel=0.15)
 
 
 def test_scales_along_an_axis_are_what_the_published_errors_at_one_need():
