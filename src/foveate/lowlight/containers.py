@@ -99,11 +99,11 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def write_tiff(path: Path, pixels: np.ndarray, metadata: Metadata) -> None:
-    """Write a TIFF of 16 bits with its profile and EXIF.
+    """Write a TIFF with its profile and EXIF.
 
     Args:
         path: Where.
-        pixels: uint16 `[H, W]` or `[H, W, C]`.
+        pixels: uint8 or uint16 `[H, W]` or `[H, W, C]`.
         metadata: What to put into the head.
     """
     import tifffile
@@ -117,7 +117,9 @@ def write_tiff(path: Path, pixels: np.ndarray, metadata: Metadata) -> None:
             tags.append((key, "s", 0, value, True))
     parts = [(key, exif.get_ifd(key)) for key in (34665, 34853)]
     parts = [(key, part) for key, part in parts if part]
-    tags += [(key, "I", 1, 0, True) for key, _ in parts]  # pointers, filled in below
+    # the writer knows better than to write pointers: their neighbours hold the places until the
+    # directories lie behind the pixels
+    tags += [(key - 1, "I", 1, 0, True) for key, _ in parts]
     transparent = pixels.ndim == 3 and pixels.shape[-1] in (2, 4)
     with tifffile.TiffWriter(path, byteorder="<") as file:
         file.write(
@@ -141,7 +143,7 @@ def _append_directory(path: Path, pointer: int, part: dict) -> None:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        place = file.pages[0].tags[pointer].valueoffset
+        place = file.pages[0].tags[pointer - 1].offset
     directory = TiffImagePlugin.ImageFileDirectory_v2(b"II\x2a\x00\x08\x00\x00\x00")
     for key, value in part.items():
         if not isinstance(value, dict):
@@ -152,4 +154,4 @@ def _append_directory(path: Path, pointer: int, part: dict) -> None:
         end += end % 2
         file.write(directory.tobytes(end))
         file.seek(place)
-        file.write(struct.pack("<I", end))
+        file.write(struct.pack("<HHII", pointer, 4, 1, end))

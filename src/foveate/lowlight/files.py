@@ -11,6 +11,7 @@ import io
 import os
 import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,8 +34,12 @@ VIDEO = frozenset((".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"))
 DEEP = frozenset((".png", ".tif", ".tiff"))
 """Endings that hold 16 bits."""
 
-MOST_PIXELS = 400_000_000
-"""Larger files are refused: a tiny file may claim any size."""
+MOST_PIXELS = 178_000_000
+"""Larger files are refused, as Pillow does: a tiny file may claim any size."""
+
+
+_BROKEN = (OSError, SyntaxError, ValueError, cv2.error, zlib.error)
+"""What the libraries raise for damaged files."""
 
 
 class BadPicture(ValueError):
@@ -94,7 +99,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of large files and damaged EXIF
             with Image.open(path) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise BadPicture(
@@ -111,7 +116,12 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         raise
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
+    except Image.DecompressionBombError:
+        most = MOST_PIXELS // 10**6
+        raise BadPicture(
+            f"{path.name} has too many pixels; at most {most} million are read"
+        ) from None
+    except _BROKEN as error:
         raise BadPicture(f"{path.name} cannot be read as a picture: {_short(error)}") from None
 
 
@@ -207,7 +217,7 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], quality: int =
         picture = replace(picture, pixels=picture.upright(), alpha=None, metadata=Metadata())
     pixels = _joined(picture, alpha=ending not in (".jpg", ".jpeg", ".bmp", ".ppm"))
     with complete(path) as work:
-        if pixels.dtype == np.uint16 and ending in (".tif", ".tiff"):
+        if ending in (".tif", ".tiff"):
             write_tiff(work, pixels, picture.metadata)
         elif pixels.dtype == np.uint16 and ending == ".png":
             work.write_bytes(png_with(_png16(pixels), picture.metadata))
@@ -222,6 +232,8 @@ def _joined(picture: Picture, alpha: bool) -> np.ndarray:
     """All channels of the file: `[H, W]` or `[H, W, C]`."""
     pixels = picture.pixels[..., :1] if picture.grey else picture.pixels
     if picture.alpha is not None and alpha:
+        if pixels.dtype == np.uint16:  # grey with alpha is rare, few programs read it
+            pixels = picture.pixels
         pixels = np.concatenate([pixels, picture.alpha[..., None]], axis=-1)
     elif picture.alpha is not None:
         share = picture.alpha[..., None].astype(np.float32) / picture.top
@@ -230,8 +242,6 @@ def _joined(picture: Picture, alpha: bool) -> np.ndarray:
 
 
 def _png16(pixels: np.ndarray) -> bytes:
-    if pixels.ndim == 3 and pixels.shape[-1] == 2:  # OpenCV writes no grey with alpha
-        pixels = pixels[..., (0, 0, 0, 1)]
     ok, data = cv2.imencode(".png", _rgb(pixels) if pixels.ndim == 3 else pixels)
     if not ok:
         raise OSError("the picture could not be encoded as PNG")
@@ -250,9 +260,7 @@ def _save(image: Image.Image, path: Path, ending: str, metadata: Metadata, quali
         options |= {"quality": quality, "subsampling": "4:4:4", "optimize": True}
     elif ending in (".webp", ".avif"):
         options["quality"] = quality
-    elif ending in (".tif", ".tiff"):
-        options["compression"] = "tiff_deflate"
-    kinds = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+    kinds = {".jpg": "JPEG", ".jpeg": "JPEG"}
     image.save(path, kinds.get(ending, ending[1:].upper()), **options)
 
 
