@@ -11,8 +11,9 @@ from foveate.motion import Scene, animate, design, fill
 from foveate.motion.designer import naming
 from foveate.motion.designer.answers import Command
 from foveate.motion.designer.commands import Desk
-from foveate.motion.designer.designing import uncovered
-from foveate.motion.designer.prompts import CONVENTIONS, EXAMPLES, START, category, outline
+from foveate.motion.designer.examples import EXAMPLES, category
+from foveate.motion.designer.outlines import uncovered
+from foveate.motion.designer.prompts import CONVENTIONS, START, outline
 from foveate.motion.filling import realize
 from foveate.motion.mllm import (
     BadAnswer,

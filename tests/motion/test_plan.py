@@ -13,7 +13,8 @@ pytest.importorskip("pydantic")
 
 from foveate.motion.plan import Keyframe, KeyframePlan
 from foveate.motion.pose import Pose
-from foveate.motion.scene import PRESETS, Scene
+from foveate.motion.presets import PRESETS
+from foveate.motion.scene import Scene
 
 EXAMPLE = {
     "text": "wave with the right hand, then take a step forward",

@@ -17,7 +17,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .clip import MotionClip
-from .edits import RULES, done, normal
+from .edits import RULES
+from .edits_common import done, normal
 from .plan import Keyframe, KeyframePlan
 
 if TYPE_CHECKING:
@@ -137,9 +138,10 @@ def _appended(plan: KeyframePlan, more: KeyframePlan, first: bool) -> KeyframePl
 
 def _by_model(plan: KeyframePlan, text: str, provider: Any, seed: int) -> KeyframePlan:
     """A model writes the plan anew with the change in it."""
-    from .designer import naming, prompts
+    from .designer import prompts
     from .designer.answers import PlanOutline
-    from .designer.designing import outlined
+    from .designer.cleaning import clean_answer
+    from .designer.outlines import outlined
     from .mllm import Message, Metered, connect
     from .mllm.asking import ask
 
@@ -158,7 +160,7 @@ def _by_model(plan: KeyframePlan, text: str, provider: Any, seed: int) -> Keyfra
     )
     messages.append(Message.of("assistant", json.dumps({"reasoning": "", "keys": rows})))
     messages.append(Message.of("user", prompts.CHANGE.format(change=text.strip())))
-    answer = ask(metered, messages, PlanOutline, clean=naming.clean_answer, seed=seed)
+    answer = ask(metered, messages, PlanOutline, clean=clean_answer, seed=seed)
     made = outlined(
         f"{plan.text}; {text.strip()}", plan.scene, plan.body, seed, metered.name, answer
     )

@@ -13,21 +13,8 @@ from .plan import Gait, KeyframePlan, StyleSpec
 
 if TYPE_CHECKING:
     pass
-
-
-def normal(text: str) -> str:
-    from .lang.tokens import normalize
-
-    return " " + re.sub(r"[^\w\s°%.-]", " ", normalize(text)).strip() + " "
-
-
-def done(plan: KeyframePlan, note: str) -> KeyframePlan:
-    """The plan with its poses dropped and the change noted."""
-    for key in plan.keys:
-        key.pose = None
-    plan.notes.append(f"edited: {note}")
-    plan.coverage = None
-    return KeyframePlan.from_json(plan.to_json())
+from .edits_common import done
+from .edits_side import other_side
 
 
 def _tempo(plan: KeyframePlan, words: str) -> KeyframePlan | None:
@@ -171,96 +158,6 @@ def _scale(plan: KeyframePlan, joints: tuple[str, ...], factor: float) -> bool:
     return changed
 
 
-def _other_side(plan: KeyframePlan, words: str) -> KeyframePlan | None:
-    mirror = re.search(
-        r" (mirror|mirrored|other side|swap|opposite side|other (hand|arm|leg|foot)|opposite"
-        r" (hand|arm|leg|foot)) ",
-        words,
-    )
-    named = re.search(
-        r" (with|use|using) (the |his |her |their |your )?(left|right)"
-        r" ?(hand|arm|leg|foot|one|side)? ",
-        words,
-    )
-    if not mirror and not (named and len(words.split()) <= 7):
-        return None
-    if named and not mirror:
-        wanted = "L" if named[3] == "left" else "R"
-        if _leading(plan) == wanted:
-            raise ValueError(f"the plan already uses the {named[3]} side; nothing to change")
-    return done(_mirrored(plan), "left and right changed places")
-
-
-def _leading(plan: KeyframePlan) -> str:
-    """The side that moves more."""
-    amount = {"L": 0.0, "R": 0.0}
-    from .lang.score import STANCE
-
-    for key in plan.keys:
-        for name, value in key.dofs.items():
-            if name[:2] in ("L_", "R_"):
-                amount[name[0]] += abs(value - STANCE.get(name, 0.0))
-    return max(amount, key=lambda s: amount[s])
-
-
-def _mirrored(plan: KeyframePlan) -> KeyframePlan:
-    swap = {"L_": "R_", "R_": "L_"}
-
-    def other(name: str) -> str:
-        return swap.get(name[:2], name[:2]) + name[2:]
-
-    def words(text: str) -> str:
-        text = re.sub(r"\bleft\b", "\0", text)
-        return re.sub(r"\bright\b", "left", text).replace("\0", "right")
-
-    data = plan.to_json()
-    for key in data["keys"]:
-        key.pop("pose", None)
-        signs = {
-            n: (
-                -v
-                if n.partition(".")[0] in ("torso", "head_look") and n.endswith((".lat", ".rot"))
-                else v
-            )
-            for n, v in key.get("dofs", {}).items()
-        }
-        key["dofs"] = {other(n): v for n, v in signs.items()}
-        key["parts"] = {
-            words(p.replace("_", " ")).replace(" ", "_"): words(t)
-            for p, t in key.get("parts", {}).items()
-        }
-        key["description"] = words(key.get("description", ""))
-        for contact in key.get("contacts") or []:
-            contact["part"] = other(contact["part"])
-            if contact.get("step"):
-                contact["step"] = [contact["step"][0], -contact["step"][1]]
-        if isinstance(key.get("support"), list):
-            key["support"] = [other(p) for p in key["support"]]
-        root = key.get("root", {})
-        for name in ("yaw_deg", "roll_deg", "spin_deg"):
-            if root.get(name):
-                root[name] = -root[name]
-        if root.get("travel"):
-            root["travel"] = [root["travel"][0], -root["travel"][1]]
-        gait = key.get("gait") or {}
-        for name in ("turn_deg", "direction_deg"):
-            if gait.get(name) and abs(gait[name]) != 180:
-                gait[name] = -gait[name]
-        for goal in key.get("goals", []):
-            for name in ("effector", "segment", "a", "b"):
-                if goal.get(name):
-                    goal[name] = other(goal[name])
-            if isinstance(goal.get("target"), str):
-                goal["target"] = words(other(goal["target"]).replace("_", " ")).replace(" ", "_")
-            for name in ("hand", "foot"):
-                if goal.get(name):
-                    goal[name] = "R" if goal[name] == "L" else "L"
-            if goal.get("offset"):
-                goal["offset"][1] = -goal["offset"][1]
-    data["text"] = words(data.get("text", ""))
-    return KeyframePlan.from_json(data)
-
-
 def _count(plan: KeyframePlan, words: str) -> KeyframePlan | None:
     match = re.search(r" (once more|one more time|again|twice|thrice|repeat\w*|\w+ times) ", words)
     if not match or not _only_manner(words.replace(match[1], "")):
@@ -354,4 +251,4 @@ CLAUSE = r"(?:,|;|\band then\b|\bthen\b|\band\b)"
 """Where the text of a plan may be cut."""
 
 
-RULES = (_pause, _tempo, _count, _other_side, _style, _amplitude, _remove)
+RULES = (_pause, _tempo, _count, other_side, _style, _amplitude, _remove)

@@ -2,25 +2,24 @@
 
 The one thing to know: "outline" asks once for the whole plan, "sequential" (the paper's way) asks
 key by key and shows the model each realised pose. Whatever a model says is checked and mended; if
-it
-stays unusable, the offline designer takes over and the plan's `source` and `notes` say so.
+it stays unusable, the offline designer takes over and the plan's `source` and `notes` say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..body import BodyShape
-from ..plan import Keyframe, KeyframePlan, StyleSpec
+from ..plan import KeyframePlan, StyleSpec
 from ..scene import Scene
-from . import naming, prompts
-from .answers import MAX_KEYS, MAX_SECONDS, DesignedKey, NextKeyframe, PlanOutline, SimplePlan
+from . import prompts
+from .answers import DesignedKey, PlanOutline, SimplePlan
+from .cleaning import clean_answer
+from .outlines import Progress, merit, outlined, uncovered
+from .stepwise import stepwise
 
 if TYPE_CHECKING:
     from ..mllm import Budget, Provider
-
-Progress = Callable[[str], None]
 
 
 def design(
@@ -81,7 +80,7 @@ def design(
     shape = body or BodyShape()
     try:
         if mode == "sequential":
-            plan = _sequential(text, scene, metered, shape, seed, max_keys, progress)
+            plan = stepwise(text, scene, metered, shape, seed, max_keys, progress)
         else:
             plan = _best_outline(text, scene, metered, shape, seed, candidates, style, progress)
     except BadAnswer as error:
@@ -135,7 +134,7 @@ def _best_outline(
             if isinstance(error, BudgetExceeded) and not found:
                 raise
             continue
-        found.append((-_merit(plan), n, plan))
+        found.append((-merit(plan), n, plan))
     if not found:
         assert failed is not None
         raise failed
@@ -154,10 +153,10 @@ def _outline(
     heat = 0.4 + 0.2 * turn
     try:
         answer = ask(
-            provider, messages, PlanOutline, clean=naming.clean_answer, seed=seed, temperature=heat
+            provider, messages, PlanOutline, clean=clean_answer, seed=seed, temperature=heat
         )
     except BadAnswer:
-        simple = ask(provider, messages, SimplePlan, clean=naming.clean_answer, tries=1, seed=seed)
+        simple = ask(provider, messages, SimplePlan, clean=clean_answer, tries=1, seed=seed)
         keys = [DesignedKey(dt=k.dt, description=k.description, dofs=k.dofs) for k in simple.keys]
         answer = PlanOutline(reasoning="", keys=keys)
     plan = outlined(text, scene, body, seed, provider.name, answer)
@@ -166,9 +165,7 @@ def _outline(
         again = [*messages, Message.of("assistant", answer.model_dump_json()),
                  Message.of("user", prompts.REVISE.format(missing=", ".join(missing)))]  # fmt: skip
         try:
-            second = ask(
-                provider, again, PlanOutline, clean=naming.clean_answer, tries=1, seed=seed
-            )
+            second = ask(provider, again, PlanOutline, clean=clean_answer, tries=1, seed=seed)
         except (BadAnswer, BudgetExceeded):
             plan.notes.append("the instruction may not be covered: " + ", ".join(missing))
         else:
@@ -181,198 +178,4 @@ def _outline(
     return plan
 
 
-def outlined(
-    text: str, scene: Scene | None, body: BodyShape, seed: int, name: str, answer: PlanOutline
-) -> KeyframePlan:
-    """The outline as a plan, bounds enforced."""
-    from ..mllm import BadAnswer
-
-    notes: list[str] = []
-    keys = [Keyframe(id="k0", t=0.0, description=prompts.START)]
-    now = 0.0
-    objects = {o.name for o in scene.objects} if scene else set()
-    for n, designed in enumerate(answer.keys):
-        now += designed.dt
-        if now > MAX_SECONDS:
-            notes.append(
-                f"the model's plan was longer than {MAX_SECONDS:g} s; the rest was left out"
-            )
-            break
-        keys.append(keyframe(designed, f"k{n + 1}", now, objects, notes))
-        now += designed.hold
-    if len(keys) < 2:
-        raise BadAnswer(f"{name}'s plan has no key within {MAX_SECONDS:g} s", ["keys: none usable"])
-    data: dict[str, Any] = {
-        "text": text.strip(), "source": f"mllm:{name}", "seed": seed, "body": body, "scene": scene,
-        "keys": keys, "notes": notes,
-    }  # fmt: skip
-    cycle = answer.cycle
-    if cycle is not None and cycle.first < cycle.last < len(keys) - 1 and cycle.count > 1:
-        data["loop"] = {
-            "start_key": keys[cycle.first + 1].id, "end_key": keys[cycle.last + 1].id,
-            "count": cycle.count,
-        }  # fmt: skip
-    elif cycle is not None and cycle.count > 1:
-        notes.append("the model's cycle does not fit its keys; played once")
-    plan = KeyframePlan.model_validate(data)
-    return _mended(plan)
-
-
-def keyframe(
-    designed: DesignedKey, name: str, t: float, objects: set[str], notes: list[str]
-) -> Keyframe:
-    """A designed key as a key of a plan; contacts with things that are not there become the
-    floor."""
-    contacts = None
-    if designed.contacts is not None:
-        contacts = []
-        for touch in designed.contacts:
-            on = touch.on if touch.on in objects or touch.on == "floor" else "floor"
-            if on != touch.on:
-                notes.append(
-                    f"{name}: nothing is called {touch.on!r}; {touch.part} goes to the floor"
-                )
-            contacts.append({"part": naming.contact(touch.part), "surface": on})
-    root: dict[str, Any] = {}
-    if designed.travel_forward or designed.travel_left:
-        root["travel"] = (designed.travel_forward, designed.travel_left)
-    if designed.turn_deg:
-        root["yaw_deg"] = designed.turn_deg
-    if designed.jump_height >= 0.03:
-        root |= {"height_mode": "ballistic", "height": designed.jump_height}
-    support = {"left": ["L_foot"], "right": ["R_foot"]}.get(designed.weight, "auto")
-    ease = "smooth" if designed.ease == "ballistic" and not root.get("height") else designed.ease
-    return Keyframe.model_validate(
-        {
-            "id": name,
-            "t": round(t, 3),
-            "hold": designed.hold,
-            "ease": ease,
-            "description": designed.description,
-            "parts": designed.parts,
-            "dofs": designed.dofs,
-            "contacts": contacts,
-            "support": support,
-            "root": root,
-        }
-    )
-
-
-def _mended(plan: KeyframePlan) -> KeyframePlan:
-    """The plan after the linter's repairs of what needs no poses."""
-    from ..check import lint, repair
-
-    try:
-        findings = [f for f in lint(plan) if f.severity != "info"]
-        return repair(plan, findings) if findings else plan
-    except ValueError as error:  # the plan cannot be posed at all; the animator will say why
-        plan.notes.append(f"not linted: {error}")
-        return plan
-
-
-def uncovered(text: str, plan: KeyframePlan) -> list[str]:
-    """What the instruction names and no key speaks of: sides and counts (S-COVER).
-
-    The offline grammar is the oracle: it knows which side and how often, whoever wrote the plan.
-    """
-    from ..lang import NotUnderstood, understand
-
-    try:
-        reading = understand(text)
-    except (NotUnderstood, ValueError):
-        return []
-    said = " ".join(
-        [k.description + " " + " ".join(f"{p} {s}" for p, s in k.parts.items()) for k in plan.keys]
-    ).lower()
-    moved = {name[:2] for key in plan.keys for name in key.dofs}
-    missing = []
-    for frame in reading.frames:
-        for limb in frame.limbs:
-            word = {"L": "left", "R": "right"}.get(limb.side)
-            if word and word not in said and f"{limb.side}_" not in moved and "B_" not in moved:
-                missing.append(f"the {word} {limb.part}")
-    cycles = plan.loop.count if plan.loop else 1
-    for frame in reading.frames:
-        if (
-            (frame.times or 1) > 1
-            and cycles < (frame.times or 1)
-            and len(plan.keys) < 2 * (frame.times or 1)
-        ):
-            missing.append(f"{frame.verb} {frame.times} times")
-    return list(dict.fromkeys(missing))
-
-
-def _merit(plan: KeyframePlan) -> float:
-    """Rank of a candidate: fewer findings, more of the instruction covered."""
-    from ..check import lint
-
-    try:
-        weights = {"error": 3.0, "warn": 1.0, "info": 0.0}
-        flaws = sum(weights.get(f.severity, 0.0) for f in lint(plan))
-    except ValueError:
-        flaws = 50.0
-    return -flaws - 4.0 * len(uncovered(plan.text, plan))
-
-
 # ---- sequential
-
-
-def _sequential(
-    text: str, scene: Scene | None, provider: Any, body: BodyShape, seed: int, max_keys: int,
-    progress: Progress | None,
-) -> KeyframePlan:  # fmt: skip
-    """Key by key; each is realised before the next is asked for, so the model sees where it is."""
-    from ..filling import realize
-    from ..mllm import BadAnswer, BudgetExceeded
-    from ..mllm.asking import ask
-    from .animator import picture
-
-    if not 1 <= max_keys <= MAX_KEYS:
-        raise ValueError(f"max_keys is {max_keys}; expected 1 to {MAX_KEYS}")
-    objects = {o.name for o in scene.objects} if scene else set()
-    plan = realize(
-        KeyframePlan(
-            text=text.strip(), source=f"mllm:{provider.name}", seed=seed, body=body, scene=scene,
-            keys=[Keyframe(id="k0", t=0.0, description=prompts.START)],
-        )
-    )  # fmt: skip
-    planted: list[str] = ["L_foot", "R_foot"]
-    for n in range(max_keys):
-        if progress:
-            progress(f"designing key {n + 1}")
-        last = plan.keys[-1]
-        t = last.t + last.hold
-        seen = picture(last.pose, plan, provider) if provider.capabilities.vision else None
-        request = prompts.next_key(
-            text, scene, body, last.description, last.pose, seen, t, planted,
-            [k.description for k in plan.keys[1:]], max_keys - n,
-        )  # fmt: skip
-        try:
-            answer = ask(provider, request, NextKeyframe, clean=naming.clean_answer, seed=seed)
-        except BudgetExceeded as error:
-            plan.notes.append(f"{error}; the plan ends here")
-            break
-        except BadAnswer as error:
-            if n == 0:
-                raise
-            plan.notes.append(f"{error}; the plan ends here")
-            break
-        if answer.done or answer.key is None:
-            break
-        if t + answer.key.dt > MAX_SECONDS:
-            plan.notes.append(f"the plan ends at {MAX_SECONDS:g} s")
-            break
-        key = keyframe(answer.key, f"k{n + 1}", t + answer.key.dt, objects, plan.notes)
-        trial = plan.model_copy(update={"keys": [*plan.keys, key]})
-        try:
-            plan = realize(trial)
-        except ValueError as error:
-            plan.notes.append(f"key {n + 1} cannot be posed ({error}); left out")
-            continue
-        if key.contacts is not None:
-            planted = [c.part for c in key.contacts]
-    if len(plan.keys) < 2:
-        raise BadAnswer(f"{provider.name} designed no key at all", ["keys: none"])
-    for key in plan.keys:  # the animator realises them properly
-        key.pose = None
-    return plan
