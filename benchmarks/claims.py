@@ -43,13 +43,14 @@ class Claim:
 
 def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
-    from benchmarks import moa_tables, motion_tables, sparse_tables
+    from benchmarks import moa_tables, motion_tables, sagebwd_tables, sparse_tables
 
     parts = {
         "claims": lambda: claims_table(document, claims),
         "ablations": lambda: tables(document),
         **sparse_tables.parts(),
         **moa_tables.parts(),
+        **sagebwd_tables.parts(),
         **motion_tables.parts(motion_tables.load()),
     }
     return fill(DOCUMENT.read_text(encoding="utf-8"), parts)

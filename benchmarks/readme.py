@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import moa_figure, moa_tables, trust_tables
+from benchmarks import moa_figure, moa_tables, sagebwd_figure, sagebwd_tables, trust_tables
 from benchmarks.figure import speed_figure
 from foveate import env
 
@@ -65,6 +65,7 @@ def generated() -> dict[Path, str]:
         "environment": environment_table,
         **trust_tables.parts(markdown),
         **moa_tables.parts(),
+        **sagebwd_tables.parts(),
     }
     files = {}
     for name in (
@@ -73,11 +74,13 @@ def generated() -> dict[Path, str]:
         "docs/install.md",
         "docs/sparse.md",
         "docs/moa.md",
+        "docs/sagebwd.md",
     ):
         path = ROOT / name
         if path.is_file():
             files[path] = fill(_read(path), parts)
     files[moa_figure.PICTURE] = moa_figure.picture()
+    files[sagebwd_figure.PICTURE] = sagebwd_figure.picture()
     files[ROOT / "docs" / "speed.svg"] = speed_figure(best["results"] if best else {})
     return files
 
