@@ -171,6 +171,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
     work = path.with_name(f".{path.name}.tmp")
     try:
         save_file(own, work, metadata=metadata)
+        work.chmod(0o644)  # safetensors leaves a file for its owner alone
         with work.open("rb") as file:
             os.fsync(file.fileno())  # the move must not reach the disk before the bytes do
         os.replace(work, path)

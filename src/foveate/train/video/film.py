@@ -1,8 +1,8 @@
 """Films as training data: decoded once into a file of small frames, then read as clips.
 
 A film becomes `frames.u8`, `[frames, size, size, 3]`, the centre square of each frame, and
-`film.json` with its cuts. Clips never run over a cut. The film is split into stretches; every
-`Film.EVERY`-th is held out.
+`film.json` with its cuts. Clips never run over a cut. The film is split into up to 40 stretches;
+every eighth is held out.
 
 The one thing to know: a batch is a function of its number, as `foveate.train.fit` asks: clip, and
 whether it is mirrored, follow from (seed, number, sample).
@@ -54,7 +54,9 @@ class Film:
         """
         size = len(self)
         bounds = {0, size, *self.cuts}
-        edges = [round(i * size / self.STRETCHES) for i in range(self.STRETCHES + 1)]
+        # a short film has fewer stretches: each should have room for a few clips
+        count = max(self.EVERY, min(self.STRETCHES, size // (4 * length)))
+        edges = [round(i * size / count) for i in range(count + 1)]
         found: list[int] = []
         for number, (low, high) in enumerate(pairwise(edges)):
             if (number % self.EVERY == self.EVERY - 1) != held_out:
