@@ -259,11 +259,12 @@ def fixed_crops(photos: Sequence[Tensor], patch: int, most: int = 4) -> list[Ten
         height, width = photo.shape[-2:]
         rows, columns = height // patch, width // patch
         places = [(r, c) for r in range(rows) for c in range(columns)]
-        step = max(1, math.ceil(len(places) / most))
+        count = min(most, len(places))
+        chosen = [places[(2 * i + 1) * len(places) // (2 * count)] for i in range(count)]
         top, left = (height - rows * patch) // 2, (width - columns * patch) // 2
         crops = [
             photo[:, top + r * patch : top + (r + 1) * patch, left + c * patch :][..., :patch]
-            for r, c in places[step // 2 :: step][:most]
+            for r, c in chosen
         ]
         found.append(torch.stack(crops).float() / 255)
     return found
