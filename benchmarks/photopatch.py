@@ -90,6 +90,7 @@ def darken(
     seed: int,
     ratios: tuple[float, float] = RATIOS,
     gains: tuple[float, float] = GAINS,
+    contrasts: tuple[float, float] = (0.0, 0.0),
     batch: int = 256,
 ) -> Tensor:
     """Pictures in simulated low light, each with a camera, ratio and gain of its own.
@@ -99,6 +100,7 @@ def darken(
         seed: Of everything random.
         ratios: Range of exposure ratios.
         gains: Range of system gains K, in DN per electron at 14 bits.
+        contrasts: Range of the strength of the camera's tone curve, above x^(1/2.2).
         batch: Pictures at a time.
 
     Returns:
@@ -110,7 +112,7 @@ def darken(
     done = []
     for start in range(0, len(clean), batch):
         x = to_unit(clean[start : start + batch])
-        camera = Camera.draw(len(x), generator, base="power", contrasts=(0.0, 0.0))
+        camera = Camera.draw(len(x), generator, base="power", contrasts=contrasts)
         ratio = torch.exp(low + (high - low) * torch.rand(len(x), generator=generator))
         gain = noise.draw_gain(len(x), generator)
         short = noise.expose(camera.unprocess(x, safe=True), ratio, gain, generator)

@@ -94,7 +94,7 @@ class Frozen(nn.Module):
         return found
 
 
-class Enhanced(nn.Module):
+class EnhancedModel(nn.Module):
     """A curve before a model, for use in the model's place.
 
     Takes what the model takes: normalised pictures are brought to [0, 1], re-exposed, and

@@ -188,13 +188,17 @@ class Features(nn.Module):
         self.layer = layer
         self.channels, self.size = maps[layer][1], tuple(maps[layer][2:])
         self._held: Tensor | None = None
-        self.model.model.get_submodule(layer).register_forward_hook(self._hold)
+        self._hook = self.model.model.get_submodule(layer).register_forward_hook(self._hold)
 
     def forward(self, image: Tensor) -> Tensor:
         """The layer's map of `[B, 3, H, W]` in [0, 1]."""
         self.model.model(self.model.normalised(image))
         held, self._held = self._held, None
         return held
+
+    def remove(self) -> None:
+        """Take the hook off the model again; the features are of no use afterwards."""
+        self._hook.remove()
 
     def _hold(self, _module: nn.Module, _input: object, output: Tensor) -> None:
         self._held = output
