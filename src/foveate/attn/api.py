@@ -44,9 +44,9 @@ def attention(
             at q and k ("sparge", "xattention", `TopK`, `VSA`, or an instance with other options),
             or a ready `BlockLayout`.
         precision: How the numbers are written: "native", "int8", "sage", "sage2", "sage2++",
-            "sage3", or an instance with other options. "auto" is the fastest precision of this
-            device whose relative L1 error stays below 0.02 on N(0, 1) data: int8 where bytes
-            multiply fast, native elsewhere.
+            "sage3", "sagebwd" (for training), or an instance with other options. "auto" is the
+            fastest precision of this device whose relative L1 error stays below 0.02 on N(0, 1)
+            data: int8 where bytes multiply fast, native elsewhere.
         causal: Query i sees keys j ≤ i + Lk − Lq (aligned at the end, as in decoding).
         scale: Factor of the scores; None is D ** -0.5.
         mask: Bool (True = attend), or added to the scores; broadcasts to `[B, Hq, Lq, Lk]`.

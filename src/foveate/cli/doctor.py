@@ -115,7 +115,7 @@ def backends() -> dict[str, dict[str, str | None]]:
     from ..attn.backends import BACKENDS, backend_named
     from ..attn.precision import precision_named
 
-    precisions = ("native", "int8", "sage", "sage2", "sage2++", "sage3")
+    precisions = ("native", "int8", "sage", "sage2", "sage2++", "sage3", "sagebwd")
     found: dict[str, dict[str, str | None]] = {}
     for name in BACKENDS:
         try:
