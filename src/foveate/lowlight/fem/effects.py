@@ -104,14 +104,23 @@ def summary(runs: Sequence[Mapping[str, Any]], metric: str = "psnr") -> dict[str
         f"{k:g}": _effects(scores, lambda i, k=k: scores.ratio[i] == k)
         for k in sorted(set(scores.ratio))
     }
-    ranked = sorted(scores.gain)
-    third, two = ranked[len(ranked) // 3], ranked[2 * len(ranked) // 3]
     told["by_gain"] = {
-        f"K < {third:.2g}": _effects(scores, lambda i: scores.gain[i] < third),
-        f"K {third:.2g} to {two:.2g}": _effects(scores, lambda i: third <= scores.gain[i] < two),
-        f"K ≥ {two:.2g}": _effects(scores, lambda i: scores.gain[i] >= two),
+        name: _effects(scores, lambda i, low=low, high=high: low <= scores.gain[i] < high)
+        for name, low, high in _thirds(scores.gain)
     }
     return told
+
+
+def _thirds(gain: Sequence[float]) -> list[tuple[str, float, float]]:
+    """Name and bounds of three equal groups of system gains; those that are empty are left out."""
+    ranked = sorted(gain)
+    first, second = ranked[len(ranked) // 3], ranked[2 * len(ranked) // 3]
+    groups = [
+        (f"K < {first:.2g}", 0.0, first),
+        (f"K {first:.2g} to {second:.2g}", first, second),
+        (f"K ≥ {second:.2g}", second, float("inf")),
+    ]
+    return [g for g in groups if any(g[1] <= value < g[2] for value in gain)]
 
 
 def _effects(scores: Scores, keep: Callable[[int], bool] | None) -> dict[str, Any]:
