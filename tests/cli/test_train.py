@@ -12,21 +12,6 @@ SMALL = (
     *("--size", "32", "--frames", "8", "--dim", "32", "--heads", "2", "--layers", "2"),
     *("--batch", "4", "--evaluate-every", "3"),
 )
-    "--size",
-    "32",
-    "--frames",
-    "8",
-    "--dim",
-    "32",
-    "--heads",
-    "2",
-    "--layers",
-    "2",
-    "--batch",
-    "4",
-    "--evaluate-every",
-    "3",
-]
 
 
 def test_train_go_on_and_sample(tmp_path, capsys):

@@ -21,6 +21,7 @@ FORBIDDEN = {
     "attn": ["foveate.models", "foveate.cli", "foveate.measure", "foveate.report"],
     "models": ["foveate.cli"],
     "tune": ["foveate.cli"],
+    "train": ["foveate.cli", "foveate.lowlight", "foveate.motion"],
     "motion": ["foveate.attn", "foveate.models", "foveate.tune", "foveate.measure"],
 }
 
