@@ -178,9 +178,7 @@ def _read(path: Path, size: int) -> Tensor:
             f'reading pictures needs {error.name}; pip install "foveate[lowlight]"', name=error.name
         ) from None
     try:
-        picture = ImageOps.fit(
-            ImageOps.exif_transpose(Image.open(path)).convert("RGB"), (size,) * 2
-        )
+        upright = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     except OSError as error:
         raise ValueError(f"{path} is no picture that can be read ({error})") from None
     picture = ImageOps.fit(upright, (size, size))
