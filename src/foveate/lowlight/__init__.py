@@ -21,11 +21,23 @@ _PLACES = {
     "Enhancer": "enhance",
     "METHODS": "names",
     "Enhanced": "enhance",
+    "BadPicture": "files",
     "Picture": "files",
     "read_any": "sources",
     "enhance_video": "video",
     "read_picture": "files",
     "write_picture": "files",
+    # camera and RAW
+    "Camera": "isp",
+    "LowLight": "pairs",
+    "RawFolder": "pairs",
+    "SensorNoise": "sensor",
+    "Source": "pairs",
+    "low_light": "pairs",
+    "read_raw": "raw",
+    "write_dng": "raw",
+    # what is trained
+    "REENet": "reenet",
 }
 """Public name → module that holds it."""
 
