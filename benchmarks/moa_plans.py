@@ -154,7 +154,7 @@ def plan_of(
     known = fingerprint(model)
     if kind == "uniform":
         return MoAPlan.uniform(known["layers"], known["kv_heads"], float(density))
-    path = folder / f"{kind.lower()}-{density}.json"
+    path = folder / f"moa-{kind.lower().removeprefix('moa').strip('-') or 'plan'}-{density}.json"
     if not path.exists():
         if kind == "split":
             plan = split_of(model, tokenizer, store, float(density))
