@@ -2,10 +2,12 @@
 
     python -m benchmarks.lowlight_reenet train --photos FOLDER --out runs --seed 0
     python -m benchmarks.lowlight_reenet report runs
+    python -m benchmarks.lowlight_reenet ship runs
 
 `train` trains one seed of the network after REENet and of both controls, with equal steps and equal
 data, and scores them; run it again after a stop and it goes on. `report` joins the seeds into
-benchmarks/results/lowlight-reenet.json and prints the tables.
+benchmarks/results/lowlight-reenet.json and prints the tables; `ship` puts the best network into the
+package.
 
 The one thing to know: nothing here is a number of the paper, and none may stand beside one.
 """
@@ -14,9 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
-import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -36,10 +36,9 @@ from foveate.lowlight.reenet.training import STEPS, fit, fit_plain
 from foveate.lowlight.sensor import SensorNoise
 from foveate.lowlight.unet import parameters
 
+from .lowlight_reenet_report import RATIOS, report, ship
 from .lowlight_split import TEST, TRAIN, VALIDATION, photographs
 
-RESULT = Path(__file__).parent / "results" / "lowlight-reenet.json"
-RATIOS = (4, 10, 30, 100, 300)
 CONTRASTS = (0.4, 0.6)
 TRAINED_ON = LowLight(ratios=(3, 300), contrasts=CONTRASTS)
 SETS = {
@@ -193,120 +192,6 @@ def _machine(device: str) -> dict[str, str]:
     return {"device": device.split(":")[0], "name": name, "torch": torch.__version__}
 
 
-def joined(folder: Path) -> dict[str, Any]:
-    """All seeds as one result: means, differences with intervals, by test set and ratio."""
-    runs = [json.loads(p.read_text()) for p in sorted(folder.glob("seed*/scores.json"))]
-    if not runs:
-        raise SystemExit(f"{folder} holds no seed*/scores.json; run train first")
-    first = runs[0]
-    result: dict[str, Any] = {
-        "what": "simulated low light from held-out photographs; not comparable with any paper",
-        "seeds": [r["seed"] for r in runs],
-        "steps": first["steps"],
-        "batch": first["batch"],
-        "patch": first["patch"],
-        "machine": first["machine"],
-        "parameters": first["parameters"],
-        "photos": {"train": TRAIN, "validation": VALIDATION, "test": TEST},
-        "crops": len(first["sets"]["same camera"]["photo"]) // len(RATIOS),
-        "seconds": [r["seconds"] for r in runs],
-        "table": {},
-        "gate": {},
-    }
-    names = [n for n in first["scores"] if all(n in r["scores"] for r in runs)]
-    for name in names:
-        result["table"][name] = {
-            which: {
-                metric: {
-                    **{str(k): _mean(runs, name, which, metric, k) for k in RATIOS},
-                    "all": _mean(runs, name, which, metric, None),
-                }
-                for metric in ("psnr", "ssim")
-            }
-            for which in first["sets"]
-        }
-    rivals = [n for n in ("plain-power", "plain-camera", "analytic") if n in names]
-    for rival in rivals if "reenet" in names else []:
-        result["gate"][rival] = {
-            which: {str(k): _difference(runs, rival, which, k) for k in (*RATIOS, None)}
-            for which in first["sets"]
-        }
-    return result
-
-
-def _picked(run: dict, name: str, which: str, metric: str, ratio: float | None) -> list[float]:
-    values, ratios = run["scores"][name][which][metric], run["sets"][which]["ratio"]
-    return [v for v, k in zip(values, ratios, strict=True) if ratio is None or k == ratio]
-
-
-def _mean(runs: list, name: str, which: str, metric: str, ratio: float | None) -> dict[str, float]:
-    means = [sum(v) / len(v) for r in runs if (v := _picked(r, name, which, metric, ratio))]
-    middle = sum(means) / len(means)
-    spread = math.sqrt(sum((m - middle) ** 2 for m in means) / max(1, len(means) - 1))
-    return {"mean": round(middle, 4), "seeds": [round(m, 4) for m in means], "sd": round(spread, 4)}
-
-
-def _difference(runs: list, rival: str, which: str, ratio: float | None) -> dict[str, Any]:
-    """REENet minus a rival in dB: mean over seeds, 95 % interval by bootstrap over photographs."""
-    photos = [
-        p
-        for p, k in zip(
-            runs[0]["sets"][which]["photo"], runs[0]["sets"][which]["ratio"], strict=True
-        )
-        if ratio is None or k == ratio
-    ]
-    gaps = [
-        [
-            a - b
-            for a, b in zip(
-                _picked(r, "reenet", which, "psnr", ratio),
-                _picked(r, rival, which, "psnr", ratio),
-                strict=True,
-            )
-        ]
-        for r in runs
-    ]
-    by_photo = {
-        p: [g[i] for g in gaps for i, q in enumerate(photos) if q == p] for p in set(photos)
-    }
-    means = [sum(v) / len(v) for v in by_photo.values()]
-    rng = random.Random(0)
-    drawn = sorted(sum(rng.choices(means, k=len(means))) / len(means) for _ in range(2000))
-    return {
-        "mean": round(sum(means) / len(means), 3),
-        "low": round(drawn[50], 3),
-        "high": round(drawn[1949], 3),
-        "seeds": [round(sum(g) / len(g), 3) for g in gaps],
-        "photos_won": sum(m > 0 for m in means),
-        "photos": len(means),
-    }
-
-
-def table(result: dict[str, Any], which: str = "same camera", metric: str = "psnr") -> str:
-    """PSNR or SSIM by network and ratio, as Markdown."""
-    heads = [f"×{k}" for k in RATIOS] + ["all"]
-    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
-    digits = 2 if metric == "psnr" else 3
-    for name, sets in result["table"].items():
-        cells = [sets[which][metric][k]["mean"] for k in [*map(str, RATIOS), "all"]]
-        lines.append(f"| {name} | " + " | ".join(f"{c:.{digits}f}" for c in cells) + " |")
-    return "\n".join(lines)
-
-
-def report(args: argparse.Namespace) -> None:
-    """Join the seeds, write the result, print the tables."""
-    result = joined(Path(args.runs))
-    weights.write_bytes(RESULT, (json.dumps(result, indent=1) + "\n").encode())
-    for which in SETS:
-        print(f"\nPSNR in dB, {which}\n\n{table(result, which)}")
-    for rival, sets in result["gate"].items():
-        gaps = sets["same camera"]
-        told = ", ".join(
-            f"×{k} {g['mean']:+.2f} [{g['low']:+.2f}, {g['high']:+.2f}]" for k, g in gaps.items()
-        )
-        print(f"\nREENet minus {rival}, dB: {told}")
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -324,6 +209,10 @@ def main() -> None:
     two = verbs.add_parser("report", help="join the seeds")
     two.add_argument("runs")
     two.set_defaults(run=report)
+    three = verbs.add_parser("ship", help="put the best seed's network into the package")
+    three.add_argument("runs")
+    three.add_argument("--scale", type=float, default=1.0, help="that of the training")
+    three.set_defaults(run=ship)
     args = parser.parse_args()
     args.run(args)
 
