@@ -1,11 +1,13 @@
 """REENet against a plain U-Net of its size, on simulated low light of held-out photographs.
 
     python -m benchmarks.lowlight_reenet train --photos FOLDER --out runs --seed 0
+    python -m benchmarks.lowlight_reenet more runs --photos FOLDER
     python -m benchmarks.lowlight_reenet report runs
     python -m benchmarks.lowlight_reenet ship runs
 
 `train` trains one seed of the network after REENet and of both controls, with equal steps and equal
-data, and scores them; run it again after a stop and it goes on. `report` joins the seeds into
+data, and scores them; run it again after a stop and it goes on. `more` scores the same networks on
+RAW, without the ratio, and with a wrong one. `report` joins the seeds into
 benchmarks/results/lowlight-reenet.json and prints the tables; `ship` puts the best network into the
 package.
 
@@ -31,6 +33,7 @@ from foveate.lowlight.fem.run import join
 from foveate.lowlight.metrics import psnr, ssim
 from foveate.lowlight.pairs import LowLight, Pair, Source, fixed_crops
 from foveate.lowlight.reenet.losses import Guide
+from foveate.lowlight.reenet.model import REENet
 from foveate.lowlight.reenet.network import Config, Guided
 from foveate.lowlight.reenet.training import STEPS, fit, fit_plain
 from foveate.lowlight.sensor import SensorNoise
@@ -150,8 +153,6 @@ def train_seed(args: argparse.Namespace) -> None:
         else:
             model = _ablation(name, source, steps, place, args.seed, options)
         keep(name, lambda p, m=model: m(p.short, p.ratio), model, begin)
-        if name == "reenet":
-            _bypass(told, model, held, folder)
 
 
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -176,15 +177,32 @@ def _ablation(
     return fit(source, told.get("config"), told.get("guide"), steps, folder, seed, **options)
 
 
-def _bypass(told: dict[str, Any], model: Guided, held: dict, folder: Path) -> None:
-    """The same network, given the RAW file instead of the picture."""
+def more(args: argparse.Namespace) -> None:
+    """Score the trained networks in other uses: without the ratio, with a wrong one, on RAW."""
+    held = test_sets(photographs(args.photos, TEST), "cpu")
+    for path in sorted(Path(args.runs).glob("seed*/scores.json")):
+        told = json.loads(path.read_text())
+        model = REENet.load(path.parent / "reenet.safetensors")
+        for name, enhance in _uses(model).items():
+            sets = {"same camera": held["same camera"]} if args.short else held
+            told["scores"][name] = {n: scored(enhance, pair) for n, (pair, _) in sets.items()}
+        weights.write_bytes(path, json.dumps(told).encode())
+        print(path.parent.name, file=sys.stderr)
 
-    def enhance(pair: Pair) -> Tensor:
+
+def _uses(model: REENet) -> dict[str, Enhance]:
+    net = model.network
+
+    def bypass(pair: Pair) -> Tensor:
         raw = pair.short_raw * pair.camera.plane_gains()
-        return model.process(model.expose(raw, pair.ratio))
+        return net.process(net.expose(raw, pair.ratio))
 
-    told["scores"]["reenet, RAW"] = {n: scored(enhance, p) for n, (p, _) in held.items()}
-    weights.write_bytes(folder / "scores.json", json.dumps(told).encode())
+    return {
+        "reenet, RAW": bypass,
+        "reenet, auto": lambda p: net(p.short, model.auto_ratio(p.short)),
+        "reenet, 1 EV too bright": lambda p: net(p.short, p.ratio * 2),
+        "reenet, 1 EV too dark": lambda p: net(p.short, p.ratio / 2),
+    }
 
 
 def _machine(device: str) -> dict[str, str]:
@@ -209,6 +227,11 @@ def main() -> None:
     two = verbs.add_parser("report", help="join the seeds")
     two.add_argument("runs")
     two.set_defaults(run=report)
+    four = verbs.add_parser("more", help="score trained networks in other uses")
+    four.add_argument("runs")
+    four.add_argument("--photos", required=True)
+    four.add_argument("--short", action="store_true", help="the first test set only")
+    four.set_defaults(run=more)
     three = verbs.add_parser("ship", help="put the best seed's network into the package")
     three.add_argument("runs")
     three.add_argument("--scale", type=float, default=1.0, help="that of the training")
