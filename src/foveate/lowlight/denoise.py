@@ -94,13 +94,17 @@ def measure(samples: Iterable[np.ndarray] | np.ndarray) -> Noise:
     return Noise(_plausible(table))
 
 
-def apply(tile: np.ndarray, noise: Noise, amount: float = 1.0) -> np.ndarray:
+def apply(
+    tile: np.ndarray, noise: Noise, amount: float = 1.0, left: np.ndarray | None = None
+) -> np.ndarray:
     """Take the noise out of a picture or a tile of it.
 
     Args:
         tile: float32 `[h, w, 3]` in [0, 1].
         noise: What `measure` found for the whole picture.
         amount: 0 keeps everything, 1 removes what was measured, up to 2 for smoother.
+        left: float32 `[h, w]`, share of the noise that is left where frames were averaged; None
+            means all of it.
 
     Returns:
         float32 `[h, w, 3]`, not clipped.
@@ -114,6 +118,9 @@ def apply(tile: np.ndarray, noise: Noise, amount: float = 1.0) -> np.ndarray:
         energy = cv2.blur(band * band, (5, 5), borderType=cv2.BORDER_REFLECT_101)
         expected = _expected(lows[level][..., 0], noise.deviation[level])
         expected *= np.array([amount, amount * COLOUR, amount * COLOUR], np.float32)
+        if left is not None:
+            size = (band.shape[1], band.shape[0])
+            expected *= cv2.resize(left, size, interpolation=cv2.INTER_AREA)[..., None]
         expected *= expected
         weight = np.maximum(energy - expected, 0) / np.maximum(energy, 1e-12)
         # where brightness has an edge, colour most likely has one too
@@ -152,8 +159,9 @@ def _pyramid(picture: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
 def _cells(picture: np.ndarray, side: int) -> np.ndarray:
     """Means of squares of `side` pixels: `[n, channels]`."""
     h, w = (n // side * side for n in picture.shape[:2])
-    cut = picture[:h, :w].reshape(h // side, side, w // side, side, -1)
-    return cut.mean(axis=(1, 3)).reshape(-1, picture.shape[-1])
+    channels = picture.shape[-1]
+    cut = picture[:h, :w].reshape(h // side, side, w // side, side, channels)
+    return cut.mean(axis=(1, 3)).reshape(-1, channels)
 
 
 def _plausible(table: np.ndarray) -> np.ndarray:

@@ -84,6 +84,11 @@ class Toning:
         """Exposure push at black, in stops."""
         return float(np.log2(self.exposure * self.opening))
 
+    @property
+    def _shoulder(self) -> float:
+        """Where highlights begin to be compressed: nowhere without a push, fully from one stop."""
+        return 1 - (1 - SHOULDER) * float(np.clip(self.ev, 0.05, 1))
+
     def apply(self, tile: np.ndarray, box: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
         """Tone a tile.
 
@@ -101,7 +106,9 @@ class Toning:
         offset = _enlarged(self.offset, tile.shape[:2], box, size)
         base = to_linear(np.clip(slope * to_code(luminance) + offset, 0, 1))
         vivid = 1 + VIVID * max(0.0, min(self.ev, 6.0))
-        return to_code(_toned(light, luminance, base, self.opening, vivid))
+        if self.ev <= 0:
+            return to_code(light)
+        return to_code(_toned(light, luminance, base, self.opening, vivid, self._shoulder))
 
     def blended(self, newer: Toning, share: float) -> Toning:
         """The decision a `share` of the way to a newer one; for videos.
@@ -176,14 +183,19 @@ def _gain(y: np.ndarray, opening: float) -> np.ndarray:
 
 
 def _toned(
-    light: np.ndarray, y: np.ndarray, base: np.ndarray, opening: float, vivid: float
+    light: np.ndarray,
+    y: np.ndarray,
+    base: np.ndarray,
+    opening: float,
+    vivid: float,
+    shoulder: float,
 ) -> np.ndarray:
     """Gain from base and pixel, highlights compressed, hue kept."""
     if opening > 1:
         gain = _gain(base, opening) ** DETAIL * _gain(np.minimum(y, 1), opening) ** (1 - DETAIL)
         light, y = light * gain[..., None], y * gain
-    over = np.maximum(y - SHOULDER, 0)
-    pressed = y - over + (1 - SHOULDER) * (1 - np.exp(-over / (1 - SHOULDER)))
+    over = np.maximum(y - shoulder, 0)
+    pressed = y - over + (1 - shoulder) * (1 - np.exp(-over / (1 - shoulder)))
     light = light * (pressed / np.maximum(y, 1e-6))[..., None]
     light = np.maximum(pressed[..., None] + vivid * (light - pressed[..., None]), 0)
     # a channel above white would change the hue: mix with grey until it fits

@@ -36,6 +36,9 @@ MEMORY = 0.8
 MEASURE_EVERY = 24
 """Frames between two measurements of noise."""
 
+_CODE = 1.5 / 255
+"""Noise that a frame may have when none could be measured in it, in code values."""
+
 _MEAN = np.array([1 / 3, 1 / 3, 1 / 3], np.float32)
 
 Tick = Callable[[int, int], None]
@@ -60,6 +63,7 @@ class Frames:
         self.count = 0
         self._look: np.ndarray | None = None
         self._past: np.ndarray | None = None
+        self._left: np.ndarray | None = None  # energy of noise relative to one frame, `[H, W]`
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """The next frame, uint8 `[H, W, 3]`, enhanced."""
@@ -93,13 +97,14 @@ class Frames:
                 place = (outer[0].start, outer[1].start)
                 tile = self.decision.apply(tile, place, frame.shape[:2])
             bright[outer] = tile
-        if self._past is not None:
+        if self._past is None:
+            self._left = np.ones(frame.shape[:2], np.float32)
+        else:
             self._average(bright, min(amount, 1.0))
         self._past = bright
-        left = denoise.Noise(self.noise.deviation * _left(self.count))
         out = np.empty_like(frame)
         for outer, inner, place in tiles(frame.shape[:2], denoise.MARGIN):
-            tile = denoise.apply(bright[outer], left, amount)
+            tile = denoise.apply(bright[outer], self.noise, amount, np.sqrt(self._left[outer]))
             out[place] = np.rint(np.clip(tile[inner], 0, 1) * 255).astype(np.uint8)
         return out
 
@@ -109,17 +114,31 @@ class Frames:
         shade = bright @ _MEAN
         change = cv2.blur(np.square(shade - self._past @ _MEAN), (5, 5))
         smooth = np.clip(cv2.blur(shade, (5, 5)), 0, 0.999)
-        expected = energy[(smooth * denoise.BINS).astype(np.int8)] * (1 + _left(self.count) ** 2)
+        bins = (smooth * denoise.BINS).astype(np.int8)
+        expected = _differences(change, bins, 2 * energy)[bins] * (0.5 + 0.5 * self._left)
         still = np.clip(2 - change / np.maximum(1.6 * expected, 1e-9), 0, 1)
+        # the share of the past that leaves least noise, but never so much that light lags behind
+        share = np.minimum(1 / (1 + self._left), MEMORY) * amount * still
         for outer, _, _ in tiles(bright.shape[:2]):
-            share = (MEMORY * amount * still[outer])[..., None]
-            bright[outer] += share * (self._past[outer] - bright[outer])
+            bright[outer] += share[outer][..., None] * (self._past[outer] - bright[outer])
+        self._left = (1 - share) ** 2 + share**2 * self._left
 
 
-def _left(count: int) -> float:
-    """Noise that is left in a still pixel after some frames, relative to one frame."""
-    share = min(1 - 1 / (count + 1), MEMORY)
-    return float(np.sqrt((1 - share) / (1 + share)))
+def _differences(change: np.ndarray, bins: np.ndarray, spatial: np.ndarray) -> np.ndarray:
+    """Energy of the difference of two frames that noise explains: `[BINS]`.
+
+    The quietest fifth of a bin shows it, if something is still; where everything moves it would
+    show motion, so it may pass what was measured within a frame by a factor only.
+    """
+    found = spatial.copy()
+    step = max(1, int(np.sqrt(change.size / 60_000)))
+    some, where = change[::step, ::step], bins[::step, ::step]
+    for number in range(len(spatial)):
+        inside = some[where == number]
+        if len(inside) >= 50:
+            seen = float(np.quantile(inside, 0.2)) / 0.7
+            found[number] = np.clip(seen, spatial[number], 6 * spatial[number] + _CODE**2)
+    return found
 
 
 def _cut(before: np.ndarray, after: np.ndarray) -> bool:
