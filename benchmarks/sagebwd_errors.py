@@ -40,6 +40,7 @@ LESSONS = {
     "static scale of P": SageBwd("block", p_scale="static"),
     "dP in INT8": SageBwd("block", dp="int8"),
     "dP in float16": SageBwd("block", dp="fp16"),
+    "E4M3 instead of INT8": SageBwd("block", codes="fp8"),
     "K not smoothed": SageBwd("block", smooth_k=False),
     "scales along an axis": SageBwd("axis", delta="out"),
     "scales along an axis, δ from the products (default)": SageBwd(),

@@ -60,6 +60,7 @@ def test_unknown_names_list_the_known_ones():
         (lambda: Sage("vB", accumulate="fp16"), ValueError, 'use variant="B" or "T"'),
         (lambda: SageBwd("row"), ValueError, "SageBwd.scales is 'row'; expected one of 'axis'"),
         (lambda: SageBwd(dp="bfloat16"), ValueError, "'bf16', 'fp16', 'fp32', 'int8'"),
+        (lambda: SageBwd(codes="fp8"), ValueError, "expected scales='block'"),
         (lambda: SageBwd(mean_term=1), TypeError, "SageBwd.mean_term is 1"),
         (lambda: Sage3("fp4"), ValueError, "'nvfp4', 'mxfp4'"),
         (lambda: Int8(smooth_k="yes"), TypeError, "Int8.smooth_k is 'yes'; expected True or False"),

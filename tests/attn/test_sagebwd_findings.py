@@ -99,6 +99,12 @@ def test_eight_bits_for_dp_are_a_little_worse_on_mild_data():
     assert 1.0 < lesson(dp="int8")["dq"] / lesson(dp="bf16")["dq"] < 1.5
 
 
+def test_eight_bit_floats_are_worse_than_integers():
+    floats = lesson(codes="fp8")
+    assert all(floats[name] > 1.2 * lesson()[name] for name in ("dk", "dv"))
+    assert floats["dq"] > lesson()["dq"]
+
+
 def test_without_smoothing_keys_a_channel_bias_spoils_the_gradient_of_queries():
     assert lesson(smooth_k=False)["dq"] > 0.4
 

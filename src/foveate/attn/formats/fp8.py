@@ -30,6 +30,29 @@ def round_fp8(x: Tensor, kind: str = "e4m3") -> Tensor:
     return round_float(x, *_GRID[kind], LARGEST[kind])
 
 
+def encode_fp8_rows(x: Tensor, rows: Tensor, count: int, kind: str, limit: float) -> Quantized:
+    """Write x in FP8 with one scale per group of rows.
+
+    scale_g = max|x| over the group / limit, code = FP8(x / scale_g).
+
+    Args:
+        x: float32 or float64, `[B, H, L, D]`.
+        rows: Group of each row, int64 `[L]`.
+        count: Number of groups S.
+        kind: "e4m3" or "e5m2".
+        limit: Magnitude of the largest code.
+
+    Returns:
+        codes float8 `[B, H, L, D]`, scale `[B, H, S, 1]`.
+    """
+    largest = x.abs().amax(-1)  # [B, H, L]
+    peak = largest.new_zeros(*x.shape[:2], count)
+    peak.scatter_reduce_(-1, rows.expand_as(largest), largest, "amax")
+    scale = (peak.clamp_min(SMALLEST) / limit)[..., None]
+    codes = round_fp8((x / scale[:, :, rows]).clamp(-limit, limit), kind)
+    return Quantized(codes.to(_STORAGE[kind]), scale, rows)
+
+
 def encode_fp8_channels(v: Tensor, kind: str = "e4m3", limit: float = 448.0) -> Quantized:
     """Write v in FP8 with one scale per channel, over all keys.
 

@@ -63,6 +63,7 @@ class WayBack:
     delta: Literal["products", "out"] = "products"
     dp: Literal["bf16", "fp16", "fp32", "int8"] = "bf16"
     mean_term: bool = False
+    codes: Literal["int8", "fp8"] = "int8"  # fp8: E4M3 with largest code 448, for dO, P and dS
 
 
 @dataclass(frozen=True)

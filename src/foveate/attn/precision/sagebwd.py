@@ -25,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from ..formats import Integer, Unsigned
+from ..formats import FP8, Integer, Unsigned
 from .base import Precision
 from .fields import flags, one_of
 from .int8 import Int8
@@ -47,6 +47,8 @@ class SageBwd(Precision):
             and in dK.
         p_scale: Scale of P in the forward: "row" (its maximum in the tile) or "static" (1 / levels;
             loses small probabilities).
+        codes: "int8", or "fp8": everything that is INT8 in E4M3 instead, with scales="block" only
+            and a static P in the forward. Worse, as the paper says; here to see how much.
         mean_term: Add rowsum(dS) · k̄ to dQ, as the first version of the paper does. With
             delta="out" that is rounding error times k̄.
     """
@@ -58,6 +60,7 @@ class SageBwd(Precision):
     smooth_q: bool = False
     p_scale: Literal["row", "static"] = "row"
     mean_term: bool = False
+    codes: Literal["int8", "fp8"] = "int8"
 
     name: ClassVar[str] = "sagebwd"
     trainable: ClassVar[bool] = True
@@ -67,16 +70,26 @@ class SageBwd(Precision):
         one_of(self, "delta", (None, "products", "out"))
         one_of(self, "dp", ("bf16", "fp16", "fp32", "int8"))
         one_of(self, "p_scale", ("row", "static"))
+        one_of(self, "codes", ("int8", "fp8"))
         flags(self, "smooth_k", "smooth_q", "mean_term")
+        if self.codes == "fp8" and (self.scales, self.p_scale) != ("block", "row"):
+            raise ValueError(
+                f"SageBwd.codes is 'fp8' with scales={self.scales!r} and p_scale={self.p_scale!r}; "
+                "expected scales='block' and p_scale left out"
+            )
 
     def recipe(self, head_dim: int) -> Recipe:
         axis = self.scales == "axis"
         size = 128 if axis else 64
         there = Int8(self.smooth_k).recipe(head_dim) if axis else _published(self.smooth_k)
+        p = Unsigned(there.p.levels, "tile" if self.p_scale == "row" else "running")
+        if self.codes == "fp8":
+            there = replace(there, q=FP8(), k=FP8(), v=FP8())
+            p = FP8()
         return replace(
             there,
             smooth_q=self.smooth_q,
-            p=Unsigned(there.p.levels, "tile" if self.p_scale == "row" else "running"),
+            p=p,
             back=WayBack(
                 rows=size,
                 keys=size,
@@ -84,6 +97,7 @@ class SageBwd(Precision):
                 delta=self.delta or ("products" if axis else "out"),
                 dp=self.dp,
                 mean_term=self.mean_term,
+                codes=self.codes,
             ),
         )
 

@@ -295,7 +295,7 @@ def _refuses_way_back(recipe: Recipe) -> str | None:
     if recipe.smooth_q:
         return "has no backward pass in integers beside smooth_q"
     expected = WayBack(delta=back.delta)
-    for name in ("scales", "dp", "mean_term", "rows", "keys"):
+    for name in ("scales", "dp", "mean_term", "rows", "keys", "codes"):
         if (value := getattr(back, name)) != (wanted := getattr(expected, name)):
             return f"has a backward pass in integers with {name}={wanted!r} only, not {value!r}"
     return None

@@ -8,7 +8,7 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from ...formats import FP4, FP8, Integer, Unsigned
+from ...formats import FP4, Integer, Unsigned
 from ...layouts.blocks import BlockLayout
 from ...layouts.budget import Budget, choose
 from ...precision.recipe import Recipe
@@ -109,8 +109,8 @@ def _senseless(recipe: Recipe) -> str | None:
     for side in ("q", "k"):
         fmt = getattr(recipe, side)
         by_column = getattr(fmt, "granularity", "") in VALUES_ONLY
-        if isinstance(fmt, Unsigned | FP8) or by_column:
-            return f"{side} cannot be written in {fmt}; it takes Float, Integer by rows, or FP4"
+        if isinstance(fmt, Unsigned) or by_column:
+            return f"{side} cannot be written in {fmt}; it takes Float, Integer by rows, FP8 or FP4"
     if isinstance(recipe.p, Integer):
         return f"p cannot be written in {recipe.p}; it takes Float, Unsigned, FP8 or FP4"
     if isinstance(recipe.v, Unsigned) or (

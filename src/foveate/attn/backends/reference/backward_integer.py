@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ...formats.fp8 import LARGEST, round_fp8
 from ...formats.quantized import SMALLEST
 from ...layouts.blocks import BlockLayout
 from ...precision.recipe import WayBack
@@ -175,14 +176,23 @@ class Blocks:
         """
         tiles = self._split(x, self.back.keys)
         part = {"rows": (3,), "keys": (5,), "tile": (3, 5)}[along]
-        return self._join(_rounded(tiles, part, levels), *x.shape[2:])
+        codes, step = self.write(tiles, part, levels)
+        return self._join(codes.mul_(step), *x.shape[2:])
 
     def codes_of_blocks(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Codes of x `[B, H, L, D]` with one scale per block of rows, and each row's scale."""
         tiles = self._split(x, x.shape[3])
-        step = _step(tiles, (3, 5), LIMIT)
+        codes, step = self.write(tiles, (3, 5), LIMIT)
         scale = self._join(step.expand(*tiles.shape[:5], 1), x.shape[2], 1)
-        return self._join((tiles / step).round(), *x.shape[2:]), scale
+        return self._join(codes, *x.shape[2:]), scale
+
+    def write(self, x: Tensor, part: tuple[int, ...], levels: int) -> tuple[Tensor, Tensor]:
+        """Codes of x and their step, max|x| over some axes / largest code."""
+        fp8 = self.back.codes == "fp8"
+        largest = LARGEST["e4m3"] if fp8 else levels
+        step = x.abs().amax(part, keepdim=True).clamp_min(SMALLEST) / largest
+        codes = x / step
+        return round_fp8(codes) if fp8 else codes.round_(), step
 
     def _split(self, x: Tensor, keys: int) -> Tensor:
         """`[B, H, periods · blocks, rows, tiles, keys]`, filled up with zeros."""
@@ -203,23 +213,13 @@ class Blocks:
         return x.flatten(2, 3)[:, :, :length, :width]
 
 
-def _step(tiles: Tensor, part: tuple[int, ...], levels: int) -> Tensor:
-    return tiles.abs().amax(part, keepdim=True).clamp_min(SMALLEST) / levels
-
-
-def _rounded(tiles: Tensor, part: tuple[int, ...], levels: int) -> Tensor:
-    step = _step(tiles, part, levels)
-    return (tiles / step).round_().mul_(step)
-
-
 def _write_rows(x: Tensor, blocks: Blocks, back: WayBack) -> tuple[Tensor, Tensor]:
     """Codes of dO (or V) and the scale of each row, `[B, H, L, 1]`."""
     if back.scales == "none":
         return x, torch.ones_like(x[..., :1])
     if back.scales == "block":
         return blocks.codes_of_blocks(x)
-    step = _step(x, (3,), LIMIT)
-    return (x / step).round(), step
+    return blocks.write(x, (3,), LIMIT)
 
 
 def _operands_of_dp(
@@ -229,7 +229,7 @@ def _operands_of_dp(
     if back.dp == "fp32":
         return dout, v
     if back.dp == "int8":
-        tiles = Blocks(WayBack(rows=back.keys), None)
+        tiles = Blocks(WayBack(rows=back.keys, codes=back.codes), None)
         pairs = (_write_rows(dout, blocks, back), _write_rows(v, tiles, back))
         return tuple(codes * scale for codes, scale in pairs)
     dtype = torch.bfloat16 if back.dp == "bf16" else torch.float16

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...formats import FP4, FP8, Float, Format, Integer
 from ...formats.fp4 import encode_fp4
-from ...formats.fp8 import encode_fp8_channels
+from ...formats.fp8 import encode_fp8_channels, encode_fp8_rows
 from ...formats.fp16 import encode_fp16
 from ...formats.granularity import key_groups, query_groups
 from ...formats.integer import (
@@ -104,15 +104,19 @@ def _write_rows(x: Tensor, fmt: Format, dtype: torch.dtype, recipe: Recipe, side
         case Float(dtype=name):
             return Quantized(x.to(getattr(torch, name)))
         case Integer(granularity=granularity):
-            length, device = x.shape[2], x.device
-            if side == "q":
-                groups = query_groups(length, granularity, recipe.block_q, recipe.warp_q, device)
-            else:
-                groups = key_groups(length, granularity, recipe.tile, device)
-            return encode_rows(x.to(dtype), *groups, fmt.limit)
+            return encode_rows(x.to(dtype), *_groups(x, granularity, recipe, side), fmt.limit)
+        case FP8(kind=kind, limit=limit):
+            return encode_fp8_rows(x.to(dtype), *_groups(x, "block", recipe, side), kind, limit)
         case FP4():
             return encode_fp4(x.to(dtype), fmt, axis=-1)
-    raise TypeError(f"{side} cannot be written in {fmt}; expected Float, Integer or FP4")
+    raise TypeError(f"{side} cannot be written in {fmt}; expected Float, Integer, FP8 or FP4")
+
+
+def _groups(x: Tensor, granularity: str, recipe: Recipe, side: str) -> tuple[Tensor, int]:
+    """Which rows of Q or K share a scale, and how many scales there are."""
+    if side == "q":
+        return query_groups(x.shape[2], granularity, recipe.block_q, recipe.warp_q, x.device)
+    return key_groups(x.shape[2], granularity, recipe.tile, x.device)
 
 
 def _write_v(v: Tensor, recipe: Recipe, dtype: torch.dtype) -> Quantized:
