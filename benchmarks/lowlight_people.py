@@ -56,7 +56,7 @@ def main() -> None:
     held = [photos[name] for name in HELD_OUT]
     tests = {k: pairs(held, 120, 1, (k, k)) for k in (1.0, 3.0, 10.0, 30.0, 100.0)}
     torch.manual_seed(args.seed)
-    curve = ConcaveCurve("shared", degree=args.degree)
+    curve = ConcaveCurve("shared", degree=args.degree).reset("he")
 
     def check(step: int) -> dict[str, float]:
         return {"held-out L1": float(np.mean([_l1(curve, *pair) for pair in tests.values()]))}

@@ -86,9 +86,25 @@ class ConcaveCurve(nn.Module):
         self.d1 = nn.Conv2d(w, 2 * w, 3, stride=2, padding=1)
         self.d2 = nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1)
         self.head = nn.Linear(4 * w, self.curves * (LEVELS - 1))
+        self.reset()
+
+    def reset(self, start: str = "small") -> ConcaveCurve:
+        """Draw the weights anew.
+
+        Args:
+            start: "small" is N(0, 0.02²), as published: all pictures begin with nearly the same
+                curve, and it takes steps to tell them apart, which votes that are partly wrong make
+                good use of. "he" (He et al., 2015) tells them apart from the first step; better
+                where the answers are right.
+        """
+        _one_of("start", start, ("small", "he"))
         for layer in self.children():
-            nn.init.normal_(layer.weight, std=0.02)
+            if start == "small":
+                nn.init.normal_(layer.weight, std=0.02)
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+        return self
 
     def bends(self, small: Tensor) -> Tensor:
         """Negative second differences q of the curves.
