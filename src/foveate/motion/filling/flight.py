@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GRAVITY = 9.81
 CROUCH = 0.13  # metres the pelvis must be below standing before the push
 DEFAULT_APEX = 0.15
+_ARMS = [i for name, i in DOF.items() if "shoulder" in name or "elbow" in name]
 LAND = {"B_hip.flex": 22, "B_knee.flex": 34, "B_ankle.dorsi": 6}
 
 
@@ -42,8 +43,9 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     last = e.knots[-1]
     feet = last.feet()
     ground = float(np.mean([p.position[2] for p in feet.values()])) if feet else 0.0
+    leaving, swings = _leaving(e, hinges)
     if last.qpos[2] > ground + stand - 0.7 * CROUCH:
-        e.knots.append(_crouched(e, last, ground + stand - CROUCH, hinges))
+        e.knots.append(_crouched(e, last, ground + stand - CROUCH, leaving))
         last = e.knots[-1]
     take_off = stand - 0.004 * e.body.scale  # legs nearly straight, soles down
     start_home = e.home.copy()
@@ -62,12 +64,11 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
             f"key {key.id!r} lands {drop:.2f} m up but jumps only {apex:.2f} m; raise root.height"
         )
     air = (speed + np.sqrt(fall)) / GRAVITY
-    rise = ground + take_off - last.qpos[2]
-    push = float(np.clip(2.2 * rise / speed, 0.14, 0.4))
     forward = float(np.hypot(*key.root.travel))
     take_off -= 0.08 * min(forward, 0.8)
-    off = _stretched(e, last, ground + take_off, yaw, hinges, forward)
-    off.span, off.speed = push, float(speed)
+    off = _stretched(e, last, ground + take_off, yaw, leaving, forward, swings)
+    rise = e.solver.com(off.qpos)[2] - e.solver.com(last.qpos)[2]
+    off.span, off.speed = float(np.clip(2.1 * rise / speed, 0.14, 0.5)), float(speed)
     e.knots.append(off)
     down = _landing(e, contacts, hinges, level + take_off)
     down.span, down.speed, down.flight = air, float(-np.sqrt(fall)), True
@@ -123,8 +124,28 @@ def _crouched(e: Expander, knot: Knot, height: float, hinges: Array) -> Knot:
     return _solved(e, knot.contacts, qpos, 0.45)
 
 
+def _leaving(e: Expander, hinges: Array) -> tuple[Array, bool]:
+    """The posture to push off with, and whether the arms are free to swing along.
+
+    Arms that the key lowers from overhead wait for the flight: fallen during the push, they would
+    take it away from the body.
+    """
+    now, wanted = e.hinges[_ARMS], hinges[_ARMS]
+    if np.abs(np.degrees(wanted - now)).max() < 40:
+        return hinges, True
+    found = hinges.copy()
+    found[_ARMS] = now
+    return found, False
+
+
 def _stretched(
-    e: Expander, knot: Knot, height: float, yaw: float, hinges: Array, forward: float
+    e: Expander,
+    knot: Knot,
+    height: float,
+    yaw: float,
+    hinges: Array,
+    forward: float,
+    swings: bool,
 ) -> Knot:
     """Take-off: legs straight, arms swung forward. Upwards the soles carry until the end."""
     # a leap forward ends on the toes: the body is ahead of the feet by then
@@ -133,7 +154,8 @@ def _stretched(
     contacts = {f"{s}_{part}": replace(place, pitch=pitch) for s, place in knot.feet().items()}
     qpos = knot.qpos.copy()
     told = {"B_hip.flex": 9, "B_knee.flex": 14, "B_ankle.dorsi": 5, "torso.flex": 2}
-    qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 45}), told)
+    arms = {"B_shoulder.flex": 45} if swings else {}
+    qpos[7:] = apply_dofs(_arms(hinges, arms), told)
     qpos[2] = height
     qpos[3:7] = rot.yaw_quat(yaw)
     found = _solved(e, contacts, qpos, 0.2)

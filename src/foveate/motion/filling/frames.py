@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import rotations as rot
 from ..body import DOF, JOINT
-from ..kinematics import fk_qpos, split_qpos
+from ..kinematics import centre_of_mass, fk_qpos, split_qpos
 from ..rotations import Array
 from ..scene import Scene
 from .clearing import Clearing
@@ -128,7 +128,9 @@ class Filler:
         turn = Curve(self.times, np.column_stack([yaw, rest]), stops, root_eases)(self.at)
         found[:, 3:7] = rot.multiply(rot.yaw_quat(turn[:, 0]), rot.exp(turn[:, 1:]))
         found[:, :2] = Curve(self.times, pos[:, :2], stops, root_eases)(self.at)
-        found[:, 2:3] = self._heights(pos[:, 2:3], stops, root_eases)
+        found[:, 2] = 0.0
+        above = centre_of_mass(*fk_qpos(found, self.body), self.body)[:, 2]
+        found[:, 2:3] = self._heights(pos[:, 2:3], stops, root_eases, above)
         return found
 
     def _lag(self, found: Array, angles: Curve) -> None:
@@ -141,23 +143,42 @@ class Filler:
                 ]
                 found[:, rows] = angles(self.at - delay)[:, np.array(rows) - 7]
 
-    def _heights(self, values: Array, stops: Array, eases: list[str]) -> Array:
-        """Height of the pelvis; parabolas in flight, met with their speed before and after."""
+    def _heights(self, values: Array, stops: Array, eases: list[str], above: Array) -> Array:
+        """Height of the pelvis `[T, 1]`.
+
+        Around flights it is the centre of mass that is planned (in the air on a parabola), and the
+        pelvis is as far below it as the posture says: arms that fall while the body rises take
+        their share of the push.
+
+        Args:
+            values: Height of the pelvis at the knots, `[K, 1]`.
+            stops: Knots at which it rests.
+            eases: How the segments run.
+            above: Height of the centre of mass over the pelvis at the frames, `[T]`.
+        """
+        found = Curve(self.times, values, stops, eases)(self.at)
         flights = self._flights()
-        values = values.copy()
-        for start, end in flights:  # the knots within a flight lie on its parabola
-            span = self.times[end] - self.times[start]
-            up = (values[end, 0] - values[start, 0]) / span + GRAVITY * span / 2
-            t = self.times[start : end + 1] - self.times[start]
-            values[start : end + 1, 0] = values[start, 0] + up * t - GRAVITY * t**2 / 2
-        curve = Curve(self.times, values, stops, eases)
+        if not flights:
+            return found
+        masses = values + np.interp(self.times, self.at, above)[:, None]
+        curve = Curve(self.times, masses, stops, eases)
+        parabolas = []
         for start, end in flights:
-            span = self.times[end] - self.times[start]
-            up = (values[end, 0] - values[start, 0]) / span + GRAVITY * span / 2
-            t = self.times[start : end + 1] - self.times[start]
-            curve.speeds[start : end + 1, 0] = up - GRAVITY * t
-            curve.bends[start : end + 1, 0] = -GRAVITY
-        return curve(self.at)
+            begin, span = self.times[start], self.times[end] - self.times[start]
+            low, high = masses[start, 0], masses[end, 0]
+            up = (high - low) / span + GRAVITY * span / 2
+            curve.speeds[start, 0], curve.speeds[end, 0] = up, up - GRAVITY * span
+            parabolas.append((begin, self.times[end], low, up))
+        lower = curve(self.at)[:, 0]
+        for begin, end, low, up in parabolas:
+            rows = (self.at >= begin) & (self.at <= end)
+            t = self.at[rows] - begin
+            lower[rows] = low + up * t - GRAVITY * t**2 / 2
+        for start, end in flights:  # the push before and the catch after belong to it
+            first, last = self.times[max(start - 1, 0)], self.times[min(end + 1, len(values) - 1)]
+            rows = (self.at >= first) & (self.at <= last)
+            found[rows, 0] = lower[rows] - above[rows]
+        return found
 
     def _flights(self) -> list[tuple[int, int]]:
         """(take-off, landing) as indices of knots."""
