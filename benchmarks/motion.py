@@ -28,6 +28,8 @@ from foveate.measure.machine import commit, machine, versions
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("docs/motion-tools.md", "docs/claims.md")
 TIMED = "a person waves with the right hand, then bows"
+CONVERSATIONS = Path(__file__).with_name("conversations")
+NEWCOMERS = Path(__file__).with_name("motion_newcomers.txt")
 STAGES = ("walk", "squat", "bow", "kick", "one-leg", "four-steps", "sit", "turn-left", "wave-right")
 
 
@@ -68,6 +70,35 @@ def sentences(say: Callable[[str], None]) -> list[dict[str, Any]]:
     for prompt in prompts():
         say(prompt.text[:70])
         found.append(one(prompt)[0].to_json())
+    return found
+
+
+def replays(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Recorded conversations beside the built-in designer, sentence by sentence."""
+    from foveate.motion.evaluate import prompts
+    from foveate.motion.evaluate.bench import offline, one
+    from foveate.motion.evaluate.models import recordings, replaying
+
+    files = recordings(CONVERSATIONS)
+    found = []
+    for prompt in (p for p in prompts() if p.name in files):
+        for designer in (replaying(CONVERSATIONS), offline):
+            say(prompt.text[:70])
+            found.append(one(prompt, designer)[0].to_json())
+    return found
+
+
+def newcomers(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Sentences that the grammar was not changed for after they were written."""
+    from foveate.motion.evaluate.bench import one
+    from foveate.motion.evaluate.prompts import Prompt
+
+    found = []
+    for text in NEWCOMERS.read_text(encoding="utf-8").splitlines():
+        if text.strip() and not text.startswith("#"):
+            say(text[:70])
+            outcome, _ = one(Prompt(text, "newcomers", text, ()))
+            found.append(outcome.to_json())
     return found
 
 
@@ -119,6 +150,8 @@ def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 STUDIES = {
     "sentences": sentences,
+    "replays": replays,
+    "newcomers": newcomers,
     "stages": stages,
     "speed": speed,
     "interactions": interactions,

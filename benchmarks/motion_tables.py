@@ -24,6 +24,8 @@ def parts(document: dict[str, Any]) -> dict[str, Callable[[], str]]:
         "motionbench": lambda: bench_table(document),
         "motionspeed": lambda: speed_table(document),
         "motionmissed": lambda: missed(document),
+        "motionreplays": lambda: replays_table(document),
+        "motionnewcomers": lambda: newcomers_table(document),
         "freemotion": lambda: claims_table(document),
     }
 
@@ -74,6 +76,38 @@ def missed(document: dict[str, Any]) -> str:
         elif o.physical is False:
             rows.append([o.text, "needs a helper force"])
     return markdown(["sentence", "what is missing"], rows)
+
+
+def replays_table(document: dict[str, Any]) -> str:
+    """Recorded conversations and the offline designer on the same sentences."""
+    from foveate.motion.evaluate import Outcome
+
+    outcomes = [Outcome(**row) for row in document.get("replays", [])]
+    rows = []
+    for source in dict.fromkeys(o.source for o in outcomes):
+        own = [o for o in outcomes if o.source == source]
+        held = f"{sum(o.passed for o in own)} of {sum(o.asked for o in own)}"
+        free = sum(o.physical is True and not o.fell for o in own)
+        rows.append([source, str(len(own)), str(sum(o.shown for o in own)), held, str(free)])
+    head = ["planned by", "sentences", "shown", "rules held", "tracked unaided"]
+    return markdown(head, rows) if rows else NOT_YET
+
+
+def newcomers_table(document: dict[str, Any]) -> str:
+    """What became of sentences that nothing was tuned to."""
+    from foveate.motion.evaluate import Outcome
+
+    rows = [Outcome(**row) for row in document.get("newcomers", [])]
+    if not rows:
+        return NOT_YET
+    made = [o for o in rows if o.status == "done"]
+    whole = sum(not o.unmatched for o in made)
+    free = sum(o.physical is True and not o.fell for o in made)
+    lost = "; ".join(o.text for o in rows if o.status != "done") or "none"
+    return markdown(
+        ["sentences", "an action was found", "every content word understood", "tracked unaided"],
+        [[str(len(rows)), str(len(made)), str(whole), f"{free}/{len(made)}"]],
+    ) + f"\n\nNothing was found in: {lost}."  # fmt: skip
 
 
 def speed_table(document: dict[str, Any]) -> str:

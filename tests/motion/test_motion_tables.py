@@ -38,13 +38,21 @@ def document():
         "stages": [
             {"name": "w", "stage": stage, **measures} for stage in ("linear", "filled", "performed")
         ],
+        "replays": [
+            outcome("a", "actions", source="mllm:by-hand"),
+            outcome("a", "actions", source="offline", passed=1),
+        ],
+        "newcomers": [
+            outcome("x", "newcomers", unmatched=[]),
+            outcome("y", "newcomers", status="not understood", measures={}),
+        ],
         "speed": [{"file": "mp4", "clip_s": 5.0, "seconds": 9.0}],
     }
 
 
 def test_every_part_is_a_table(document):
     for name, part in tables.parts(document).items():
-        lines = part().splitlines()
+        lines = part().split("\n\n")[0].splitlines()
         assert len(lines) > 2, name
         assert len({line.count("|") for line in lines}) == 1, name
 
@@ -55,6 +63,18 @@ def test_failures_are_named(document):
     assert "| c | not understood |" in text
     assert "| d | needs a helper force |" in text
     assert "| a |" not in text
+
+
+def test_replays_stand_beside_the_offline_designer(document):
+    rows = tables.replays_table(document).splitlines()
+    assert "| mllm:by-hand | 1 | 1 | 2 of 2 | 1 |" in rows
+    assert "| offline | 1 | 0 | 1 of 2 | 1 |" in rows
+
+
+def test_sentences_of_newcomers_that_failed_are_named(document):
+    text = tables.newcomers_table(document)
+    assert "| 2 | 1 | 1 | 1/1 |" in text
+    assert text.endswith("Nothing was found in: y.")
 
 
 def test_verdicts_follow_the_numbers(document):

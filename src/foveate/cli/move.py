@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="offline",
         metavar="NAME",
         help="offline (default), openai:MODEL[@URL], anthropic:MODEL, transformers:FOLDER, "
-        "replay:FILE, human",
+        "replay:FILE (bench: a folder), human",
     )
     add(
         "--mode",
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--candidates", type=int, default=1, help="plans to ask a model for, default %(default)s")
     add("--calls", type=int, default=60, help="most requests to a model, default %(default)s")
-    add("--record", metavar="FILE", help="keep the conversation; replay:FILE repeats it")
+    add("--record", metavar="FILE", help="keep the conversation (bench: a folder of them)")
     add(
         "--feedback",
         default="direct",

@@ -155,11 +155,18 @@ def bench(words: list[str], args: argparse.Namespace) -> int:
 
     try:
         chosen = [p for word in (words or [None]) for p in prompts(word)]
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+        designer, recorded = _bench_designer(args)
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
+        raise BadInput(line_of(error)) from None
+    if recorded is not None:
+        chosen = [p for p in chosen if p.name in recorded.split(", ")]
+        if not chosen:
+            raise BadInput(f"none of these sentences is recorded; recorded are {recorded}")
     folder = _folder(args.out)
     done: dict[str, Any] = {}
-    setting = {"physics": args.physics, "seed": args.seed, "fps": args.fps}
+    setting = {
+        "physics": args.physics, "seed": args.seed, "fps": args.fps, "designer": args.designer
+    }  # fmt: skip
     results = folder / "results.json" if folder else None
     if results and results.is_file():
         held = json.loads(results.read_text())
@@ -170,7 +177,9 @@ def bench(words: list[str], args: argparse.Namespace) -> int:
         for prompt in chosen:
             progress.step(prompt.text[:60], advance=0)
             if prompt.name not in done:
-                outcome, clip = one(prompt, physics=args.physics, seed=args.seed, fps=args.fps)
+                outcome, clip = one(
+                    prompt, designer, physics=args.physics, seed=args.seed, fps=args.fps
+                )
                 done[prompt.name] = outcome
                 if folder and clip is not None:
                     sheet = contact_sheet(clip, columns=8, tile=(150, 180))
@@ -196,6 +205,24 @@ def bench(words: list[str], args: argparse.Namespace) -> int:
             missed = "; ".join(f"{text} ({said})" for text, ok, said in o.rules if not ok)
             print(f"{o.name}: {missed}")
     return 0
+
+
+def _bench_designer(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Who plans the sentences, and the names of those that are recorded (None: all)."""
+    from ..motion.evaluate import models
+    from ..motion.evaluate.bench import offline
+
+    if args.designer in ("offline", "auto"):
+        if args.record:
+            raise ValueError("--record keeps conversations with a model; name one by --designer")
+        return offline, None
+    kind, _, rest = args.designer.partition(":")
+    if kind == "replay":
+        names = models.recordings(rest)
+        return models.replaying(rest, args.feedback), ", ".join(names)
+    if args.record:
+        Path(args.record).mkdir(exist_ok=True)
+    return models.asking(args.designer, args.record, args.feedback, args.calls), None
 
 
 def _folder(names: list[str] | None) -> Path | None:

@@ -7,14 +7,10 @@ the words are not for it. Rules are tried in the order of `RULES`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from .plan import Gait, KeyframePlan, StyleSpec
-
-if TYPE_CHECKING:
-    pass
 from .edits_common import done
 from .edits_side import other_side
+from .plan import Gait, KeyframePlan, StyleSpec
 
 
 def _tempo(plan: KeyframePlan, words: str) -> KeyframePlan | None:

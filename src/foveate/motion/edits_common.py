@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from .plan import KeyframePlan
-
-if TYPE_CHECKING:
-    pass
 
 
 def normal(text: str) -> str:

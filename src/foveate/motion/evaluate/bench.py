@@ -38,6 +38,7 @@ class Outcome:
         fell: The simulated body fell.
         measures: Of `foveate.motion.check.measure`.
         unmatched: Words that were not understood.
+        source: Who planned: "offline", or "mllm:" and the model as a plan names it.
         seconds: From the sentence to the clip.
         length_s: Of the clip.
     """
@@ -54,6 +55,7 @@ class Outcome:
     fell: bool | None = None
     measures: dict[str, Any] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
+    source: str = ""
     seconds: float = 0.0
     length_s: float = 0.0
 
@@ -121,6 +123,7 @@ def one(
     clip = None
     try:
         plan = designer(prompt, seed)
+        outcome.source = plan.source
         outcome.unmatched = list(plan.coverage.unmatched) if plan.coverage else []
         clip = perform(plan, physics=physics, fps=fps)
     except NotUnderstood as error:

@@ -118,6 +118,11 @@ class ReplayProvider(Provider):
         self.capabilities = Capabilities(vision=True, json_schema=True, seed=True)
         self.name = next((r["model"] for r in self._rows if r.get("model")), "replay")
 
+    @property
+    def left(self) -> int:
+        """How many recorded answers have not been used yet."""
+        return self._used.count(False)
+
     def complete(
         self,
         messages: Sequence[Message],
