@@ -20,7 +20,7 @@ TITLES = {"axis": "SageBwd()", "block": 'SageBwd("block")'}
 PANELS = (
     ("fine-tuning SmolLM2", {"kind": "finetune"}),
     ("pre-training, 8,192 a step", {"kind": "pretrain", "batch": "small"}),
-    ("pre-training, 65,536 a step", {"kind": "pretrain", "batch": "large"}),
+    ("pre-training, 32,768 a step", {"kind": "pretrain", "batch": "large"}),
 )
 WIDTH, HEIGHT, PANEL, TOP, BOTTOM, LEFT = 760, 280, 240, 64, 42, 50
 

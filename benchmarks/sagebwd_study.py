@@ -45,8 +45,8 @@ from foveate.train.language import (
 
 RESULT = Path(__file__).parent / "results" / "sagebwd-study.json"
 ARMS = {"float": None, "axis": SageBwd(), "block": SageBwd("block")}
-TOKENS = 200 * 128 * 512  # of a pre-training, whatever the batch
-SIZE = DecoderSize(layers=6, width=256, heads=4)
+TOKENS = 200 * 64 * 512  # of a pre-training, whatever the batch
+SIZE = DecoderSize(layers=4, width=256, heads=4)
 ATONCE = 16  # held-out stretches at once: one more batch size would be one more compilation
 CURVE = 10  # steps whose mean loss is one point of a curve, at the smallest
 
@@ -71,8 +71,8 @@ def arm(name: str, compiled: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def pretrain_runs(seeds: range, tiny: bool) -> Iterator[dict[str, Any]]:
     """What is pre-trained; everything of one seed comes before the next."""
-    batches = {"small": 2, "large": 4} if tiny else {"small": 16, "large": 128}
-    for seed, size, norm, name in itertools.product(seeds, batches, (True, False), ARMS):
+    batches = {"large": 4, "small": 2} if tiny else {"large": 64, "small": 16}
+    for seed, norm, size, name in itertools.product(seeds, (True, False), batches, ARMS):
         yield {
             "kind": "pretrain",
             "arm": name,
@@ -95,7 +95,7 @@ def finetune_runs(seeds: range, tiny: bool) -> Iterator[dict[str, Any]]:
             "seed": seed,
             "sequences": 1 if tiny else 8,
             "length": 128 if tiny else 512,
-            "steps": 2 if tiny else 200,
+            "steps": 2 if tiny else 100,
             "lr": 3e-5,
         }
 
@@ -275,7 +275,9 @@ def machine(device: str) -> dict[str, str]:
 def work(options: argparse.Namespace) -> None:
     """Make the runs that are missing, one after another, as long as there is time."""
     end = time.monotonic() + options.seconds
-    options.compiled = options.device == "cuda" and check_compiled(options.device)
+    options.compiled = options.compile == "yes" or (
+        options.compile == "check" and options.device == "cuda" and check_compiled(options.device)
+    )
     kinds = {"pretrain": (Pretraining, pretrain_runs), "finetune": (Finetuning, finetune_runs)}
     kind, runs = kinds[options.what]
     made = kind(options)
@@ -350,6 +352,7 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--first-seed", type=int, default=0)
         verb.add_argument("--held-out", type=int, default=64, help="stretches of held-out text")
         verb.add_argument("--seconds", type=float, default=float("inf"), help="stop by then")
+        verb.add_argument("--compile", default="check", choices=("check", "yes", "no"))
         verb.add_argument("--tiny", action="store_true", help="a few steps of a tiny size")
     verb = verbs.add_parser("collect")
     verb.add_argument("files", nargs="+")
