@@ -23,6 +23,7 @@ class Report:
         end_error_cm: The same in the last frame.
         residual_force: Mean helper force as a share of body weight.
         residual_peak: Its peak.
+        cleaned_cm: Largest way that a foot was moved after the simulation, so that it stands.
         torque_saturation: Share of (frame, hinge) pairs at the torque limit.
         ground_force: Total vertical contact force per frame in newtons.
         attempts: What was tried, in order, in words.
@@ -43,6 +44,7 @@ class Report:
     end_error_cm: float | None = None
     residual_force: float = 0.0
     residual_peak: float = 0.0
+    cleaned_cm: float = 0.0
     torque_saturation: float | None = None
     ground_force: list[float] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)

@@ -177,7 +177,7 @@ def _float(clip: MotionClip) -> list[Finding]:
     told = clip.foot_contacts
     if not told.any():
         return []
-    height = -m.surface_depth(clip.scene, m._foot_points(clip)) * 100
+    height = -m.surface_depth(clip.scene, m.foot_points(clip)) * 100
     lowest = np.where(told, height, np.inf).min(1)
     found = []
     hovering = np.isfinite(lowest) & (lowest > FLOAT_CM)

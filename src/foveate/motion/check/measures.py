@@ -113,7 +113,7 @@ def measure(clip: MotionClip) -> Measures:
 # ---- feet
 
 
-def _foot_points(clip: MotionClip) -> Array:
+def foot_points(clip: MotionClip) -> Array:
     """Heel left, toe left, heel right, toe right: their middles on the sole, [T, 4, 3]."""
     names = [
         f"{s}_{end}_{edge}" for s in "LR" for end in ("heel", "ball") for edge in ("in", "out")
@@ -127,7 +127,7 @@ def foot_contacts(clip: MotionClip) -> Array:
 
     Near a surface and slow; where the clip names its foot contacts, also among those.
     """
-    points = _foot_points(clip)
+    points = foot_points(clip)
     depth, speed = surface_depth(clip.scene, points), _speed(points, clip.fps)
     found = ((depth > -TOUCH) & (speed < STILL)) | ((depth > -PRESSED) & (speed < SLIDING))
     if any(part in clip.contacts for part in (*FOOT_PARTS, "L_foot", "R_foot")):
@@ -143,7 +143,7 @@ def _speed(points: Array, fps: float) -> Array:
 
 def _steps(clip: MotionClip) -> tuple[Array, Array]:
     """Horizontal steps of the four foot points [T − 1, 4, 2], and which start near a surface."""
-    points = _foot_points(clip)
+    points = foot_points(clip)
     near = surface_depth(clip.scene, points) > -0.05
     return np.diff(points[..., :2], axis=0), near[:-1]
 
@@ -160,7 +160,7 @@ def slides_of(clip: MotionClip, touching: Array | None = None) -> list[tuple[str
     A foot that stands on heel and toe may roll over either; the steadier of the two counts.
     """
     touching = foot_contacts(clip) if touching is None else touching
-    points = _foot_points(clip)[..., :2]
+    points = foot_points(clip)[..., :2]
     least = max(2, round(0.1 * clip.fps))
     found = []
     for side, heel in (("L", 0), ("R", 2)):
@@ -186,7 +186,7 @@ def _drift(path: Array) -> float:
 
 def contact_heights(clip: MotionClip, touching: Array) -> Array:
     """Height of the lower of the standing foot points over its surface, for frames with any."""
-    height = -surface_depth(clip.scene, _foot_points(clip))
+    height = -surface_depth(clip.scene, foot_points(clip))
     height = np.where(touching, height, np.inf).min(1)
     return height[np.isfinite(height)]
 

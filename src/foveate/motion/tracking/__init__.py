@@ -70,6 +70,7 @@ def track(
         return clip
     begin = time.perf_counter()
     from ..mjcf import model_of
+    from .cleaning import clean
     from .qp import PRESETS, QPTracker
     from .reference import reference_of
 
@@ -109,6 +110,8 @@ def track(
                 break
     best = min(tried, key=lambda a: a.rank)
     found = _finished(clip, best, tried, reference, model)
+    if best.good:
+        found = clean(found)
     found.report.seconds["track"] = round(time.perf_counter() - begin, 4)
     return found
 
