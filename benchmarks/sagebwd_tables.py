@@ -84,7 +84,9 @@ class Numbers:
         off = [ours[seed] - exact[seed] for seed in sorted(ours.keys() & exact.keys())]
         if not off:
             raise LookupError("no pair of runs")
-        spread = stdev(off) / math.sqrt(len(off)) if len(off) > 1 else math.nan
+        spread = math.nan
+        if len(off) > 1 and all(map(math.isfinite, off)):
+            spread = stdev(off) / math.sqrt(len(off))
         return mean(off), spread, len(off)
 
 
