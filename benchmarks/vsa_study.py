@@ -175,6 +175,8 @@ def run(args: argparse.Namespace) -> None:
     tokens = unpack(args.tokens, device)
     args.out.mkdir(parents=True, exist_ok=True)
     for arm, seed in jobs(args.jobs, args.seeds, scale):
+        if args.only and arm not in args.only:
+            continue
         path = args.out / f"{arm.replace(' ', '-').replace('=', '')}-{seed}.json"
         if path.exists():
             continue
@@ -261,6 +263,7 @@ def main() -> None:
         verb.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
         verb.add_argument("--jobs", nargs="+", choices=("main", "sweep", "retrofit"),
                           default=["main", "sweep", "retrofit"])  # fmt: skip
+        verb.add_argument("--only", nargs="+", metavar="ARM", help="these arms and no others")
         verb.add_argument("--dense-steps", type=int)
         verb.add_argument("--until", type=float, default=1e9, help="seconds from now")
         verb.add_argument("--out", type=Path, required=True)

@@ -92,6 +92,8 @@ def attended(q: Tensor, k: Tensor, v: Tensor, select: VSA, cubes: Tensor) -> Ten
 class GatheredAttention(VideoSparseAttention):
     """`VideoSparseAttention` with its fine stage gathered; same parameters, same results."""
 
+    attend = staticmethod(attended)
+
     def forward(self, x: Tensor, rotary=None) -> Tensor:
         q, k, v = self.norm_q(self.to_q(x)), self.norm_k(self.to_k(x)), self.to_v(x)
         q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
@@ -124,9 +126,9 @@ class GatheredAttention(VideoSparseAttention):
         if torch.is_grad_enabled() and q.requires_grad:
             # gathered rows and probabilities are made again on the way back: kept they would take
             # many times the memory of all else
-            out = checkpoint(attended, *rows, self.select, cubes, use_reentrant=False)
+            out = checkpoint(self.attend, *rows, self.select, cubes, use_reentrant=False)
         else:
-            out = attended(*rows, self.select, cubes)
+            out = self.attend(*rows, self.select, cubes)
         return self.select.queries.untile(out)
 
     def add_coarse(self, out: Tensor, means: tuple[Tensor, ...], x: Tensor) -> Tensor:
