@@ -18,6 +18,7 @@ from foveate.models import accelerate
 from foveate.tune.moa.plan import MoAPlan
 
 MASKED = "spans as masks"
+ROWS = 2048  # queries at once: what a window hides from all of them is not computed
 
 
 @contextmanager
@@ -55,22 +56,21 @@ def masked(
         sizes: Keys that each head of each layer keeps, `[layers][heads]`; None keeps all.
         sink: First keys, always visible; the others are the most recent ones.
     """
-    masks: dict[tuple[int, int], torch.Tensor] = {}
+    masks: dict[tuple[int, int, int], torch.Tensor] = {}
     groups: dict[int, list[tuple[int, torch.Tensor, torch.Tensor]]] = {}
 
-    def mask_of(room: int, like: torch.Tensor) -> torch.Tensor | None:
-        """0 where a query sees a key and −∞ elsewhere, `[L, L]`; None if only causality hides."""
-        tokens = like.shape[2]
-        if room >= tokens:
-            return None
-        if (room, tokens) not in masks:
-            i = torch.arange(tokens, device=like.device)[:, None]
-            j = torch.arange(tokens, device=like.device)
+    def mask_of(room: int, at: tuple[int, int], low: int, like: torch.Tensor) -> torch.Tensor:
+        """0 where queries of a chunk see a key and −∞ elsewhere, `[rows, keys]`."""
+        key = (room, *at)
+        if key not in masks:
+            i = torch.arange(*at, device=like.device)[:, None]
+            j = torch.arange(at[1], device=like.device)
+            j = torch.cat([j[:sink], j[low:]])
             seen = (j <= i) & ((j < sink) | (j > i - (room - sink)))
-            wide = -(-tokens // 16) * 16  # kernels want aligned rows, and copy others at every call
-            mask = like.new_full((tokens, wide), float("-inf"))[:, :tokens]
-            masks[room, tokens] = mask.masked_fill_(seen, 0.0)
-        return masks[room, tokens]
+            wide = -(-len(j) // 16) * 16  # kernels want aligned rows, and copy others at every call
+            mask = like.new_full((len(i), wide), float("-inf"))[:, : len(j)]
+            masks[key] = mask.masked_fill_(seen, 0.0)
+        return masks[key]
 
     def group_of(layer: int, query: torch.Tensor, group: int) -> list[Any]:
         """For each size the key heads that have it, and their query heads."""
@@ -86,12 +86,19 @@ def masked(
         return groups[layer]
 
     def attend(query, key, value, room, scaling):
-        group = query.shape[1] // key.shape[1]
+        group, tokens = query.shape[1] // key.shape[1], query.shape[2]
         key, value = (x.repeat_interleave(group, 1) for x in (key, value))
-        mask = mask_of(room, query)
-        return scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling
-        )
+        if room >= tokens:
+            return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+        parts = []
+        for first in range(0, tokens, ROWS):
+            last = min(first + ROWS, tokens)
+            low = max(sink, first - (room - sink) + 1)  # first key beside the sink that is seen
+            near = (torch.cat([x[:, :, :sink], x[:, :, low:last]], 2) for x in (key, value))
+            mask = mask_of(room, (first, last), low, query)
+            rows = query[:, :, first:last]
+            parts.append(scaled_dot_product_attention(rows, *near, attn_mask=mask, scale=scaling))
+        return torch.cat(parts, 2)
 
     def forward(module, query, key, value, attention_mask, scaling=None, **kwargs):
         if sizes is None:

@@ -17,6 +17,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from benchmarks import moa_plans
 from benchmarks.moa_masks import attending
 from benchmarks.moa_plans import WAYS
 from foveate.measure.evaluation import TEXT, State
-from foveate.measure.forced import effective_context, forced
+from foveate.measure.forced import effective_context, forced_together
 from foveate.measure.machine import commit, versions
 from foveate.measure.retrieval import sample
 from foveate.measure.tasks import read
@@ -37,10 +38,13 @@ from foveate.tune.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "moa-quality.json"
-LENGTHS = (1024, 2048, 4096, 6144, 8192)
+LENGTHS = (1024, 2048, 4096, 8192)
 TASKS = (TEXT, "needle_text", "multikey")
 STEPS = ("profile", "fronts", "plans")
 ROOM = 16  # an answer takes fewer tokens
+TOGETHER = 16384  # tokens of a batch
+ROUND = 4  # samples of everything before the next ones
+TEXTS = 8  # samples of perplexity, whose means differ little, at most
 
 Record = dict[str, Any]
 
@@ -114,33 +118,47 @@ def evaluate(
     state: State,
     end: float,
 ) -> bool:
-    """Fill in cells, one sample of everything before the next; False if the time was too short."""
+    """Fill in cells, a round of samples of everything before the next; False if time was short."""
     text = moa_plans.texts()[1]
     ids = tokenizer(text, return_tensors="pt").input_ids.to(model.device)
-    for seed in range(samples):
+    for first in range(0, samples, ROUND):
+        seeds = range(first, min(first + ROUND, samples))
         for length in LENGTHS:
-            for task in TASKS:
-                if task == TEXT and (seed + 1) * length > ids.shape[1]:
-                    continue
-                keys = {way: f"{way}|{task}|{length}|{seed}" for way in plans}
-                missing = [way for way in plans if keys[way] not in state.cells]
-                if missing and task != TEXT:
-                    question = sample(task, tokenizer, length - ROOM, seed, text)
+            for names, batch in _batches(tokenizer, text, ids, seeds, length):
+                missing = [way for way in plans if f"{way}|{names[-1]}" not in state.cells]
                 for way in missing:
                     if time.monotonic() > end:
                         return False
                     with attending(model, plans[way], length):
-                        if task == TEXT:
-                            reading = read(model, ids[:, seed * length : (seed + 1) * length])
-                            cell = {"loss": float(reading.losses.double().mean())}
-                        else:
-                            answer = forced(model, tokenizer, question)
-                            cell = {"loss": answer.loss, "right": answer.right}
-                    state.cells[keys[way]] = cell
+                        cells = _read(model, tokenizer, batch)
+                    state.cells |= {f"{way}|{n}": c for n, c in zip(names, cells, strict=True)}
                 if missing:
-                    state.put(keys[way], cell)  # writes the file, once for all ways
-            _say(f"sample {seed + 1}, {length} tokens")
+                    state.put(f"{missing[-1]}|{names[-1]}", cells[-1])  # writes the file
+            _say(f"samples up to {seeds[-1] + 1}, {length} tokens")
     return True
+
+
+def _batches(
+    tokenizer: Any, text: str, ids: torch.Tensor, seeds: range, length: int
+) -> Iterator[tuple[list[str], list[Any]]]:
+    """Names and samples (pieces of text, or questions) that are read together."""
+    for seed in seeds:
+        if seed < TEXTS and (seed + 1) * length <= ids.shape[1]:
+            yield [f"{TEXT}|{length}|{seed}"], [ids[:, seed * length : (seed + 1) * length]]
+    wanted = [(task, seed) for task in TASKS if task != TEXT for seed in seeds]
+    size = max(1, TOGETHER // length)
+    for first in range(0, len(wanted), size):
+        some = wanted[first : first + size]
+        made = [sample(task, tokenizer, length - ROOM, seed, text) for task, seed in some]
+        yield [f"{task}|{length}|{seed}" for task, seed in some], made
+
+
+def _read(model: Any, tokenizer: Any, batch: list[Any]) -> list[Record]:
+    """The cells of a batch."""
+    if isinstance(batch[0], torch.Tensor):
+        return [{"loss": float(read(model, tokens).losses.double().mean())} for tokens in batch]
+    found = forced_together(model, tokenizer, batch)
+    return [{"loss": one.loss, "right": one.right} for one in found]
 
 
 def cells_of(work: Path, about: Record) -> dict[str, Record]:

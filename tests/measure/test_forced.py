@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("transformers", reason='pip install "foveate[models]"')
 
-from foveate.measure.forced import effective_context, forced
+from foveate.measure.forced import effective_context, forced, forced_together
 from foveate.measure.haystack import Sample
 
 
@@ -68,6 +68,23 @@ def check(model, tokenizer, prompt, answer) -> bool:
     written = model.generate(prompt, max_new_tokens=len(ids), do_sample=False)[0, prompt.shape[1] :]
     assert one.right == torch.equal(written, ids)
     return one.right
+
+
+def test_together_is_as_one_by_one(model):
+    draw, tokenizer = torch.Generator().manual_seed(2), Digits()
+    samples = [
+        Sample("none", n, torch.randint(3, 93, (1, 20), generator=draw), (str(n) * 3,), (), "")
+        for n in range(3)
+    ]
+    alone = [forced(model, tokenizer, sample) for sample in samples]
+    for one, other in zip(alone, forced_together(model, tokenizer, samples), strict=True):
+        assert one.right == other.right
+        assert one.loss == pytest.approx(other.loss, rel=1e-5)
+    longer = Sample("none", 3, torch.ones(1, 21, dtype=torch.int64), ("333",), (), "")
+    with pytest.raises(
+        ValueError, match=r"of \[\(20, 4\), \(21, 4\)\] tokens; expected equal ones"
+    ):
+        forced_together(model, tokenizer, [*samples, longer])
 
 
 def test_effective_context_is_the_largest_length_that_is_good_enough():

@@ -10,7 +10,7 @@ differ (spans of decoding, say), choose a rule that is the same for both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,38 @@ def forced(model: Any, tokenizer: Any, sample: Sample) -> Forced:
         tokenizer: Its tokenizer.
         sample: The question; only the first of its answers counts.
     """
-    answer = torch.tensor(encode(tokenizer, f" {sample.answers[0]}"), device=model.device)
-    tokens = torch.cat([sample.tokens.to(model.device), answer[None, :-1]], dim=1)
+    return forced_together(model, tokenizer, [sample])[0]
+
+
+@torch.inference_mode()
+def forced_together(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> list[Forced]:
+    """The same for several samples as one batch, which fills a GPU better.
+
+    Args:
+        model: As for `forced`.
+        tokenizer: Its tokenizer.
+        samples: Questions whose prompts and first answers have equal numbers of tokens.
+
+    Raises:
+        ValueError: They have not.
+    """
+    answers = [encode(tokenizer, f" {sample.answers[0]}") for sample in samples]
+    sizes = {(sample.tokens.shape[1], len(a)) for sample, a in zip(samples, answers, strict=True)}
+    if len(sizes) != 1:
+        raise ValueError(
+            f"samples have (prompt, answer) of {sorted(sizes)} tokens; expected equal ones"
+        )
+    answer = torch.tensor(answers, device=model.device)  # [B, A]
+    prompts = torch.cat([sample.tokens for sample in samples]).to(model.device)
+    tokens = torch.cat([prompts, answer[:, :-1]], dim=1)
     hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state
-    logits = model.get_output_embeddings()(hidden[0, -len(answer) :]).float()
+    logits = model.get_output_embeddings()(hidden[:, -answer.shape[1] :]).float()
     cap = getattr(model.config, "final_logit_softcapping", None)
     if cap is not None:
         logits = torch.tanh(logits / cap) * cap
-    return Forced(bool((logits.argmax(-1) == answer).all()), float(F.cross_entropy(logits, answer)))
+    right = (logits.argmax(-1) == answer).all(1).tolist()
+    losses = F.cross_entropy(logits.mT, answer, reduction="none").mean(1).tolist()
+    return [Forced(*pair) for pair in zip(right, losses, strict=True)]
 
 
 def effective_context(accuracy: Mapping[int, float], enough: float = ENOUGH) -> int:

@@ -65,7 +65,7 @@ def find(
 def steps(model: Any, settings: Settings) -> int:
     """How often `find` calls its tick, at most."""
     layers = len(full_layers(model.config))
-    read = len(settings.lengths) * settings.samples * (1 + layers)
+    read = sum(settings.read.values()) * (1 + layers)
     return read + 1 + settings.items * (1 + settings.plans + 2)
 
 
@@ -83,9 +83,9 @@ def profile(
         For each length and score, `[layers, Hq, n + 1]`, in memory of the CPU.
     """
     found: dict[int, dict[str, Tensor]] = {}
-    for length in settings.lengths:
+    for length, samples in settings.read.items():
         each = []
-        for number in range(settings.samples):
+        for number in range(samples):
             name = f"windows/{name_of(source, 'calibration', length, number, settings)}"
             item = item_of(model, tokenizer, source, "calibration", length, number, settings, store)
             tick(f"{length} tokens, answer {number + 1}")

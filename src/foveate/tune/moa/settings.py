@@ -20,7 +20,7 @@ class Settings:
         beyond: Further lengths with the same budget.
         least: Smallest mean density at each of them, as a share of `density`. Without it rules that
             name a number of tokens win, and a plan has next to nothing left on longer texts.
-        samples: Calibration items of each length.
+        samples: Calibration items of each length; or one number for each of `lengths`.
         kinds: What they ask in turn, see `calibrate`; for data sets it does not matter.
         answer: Tokens of an answer, at most.
         score: What counts as a rule's loss, one of `influence.SCORES`.
@@ -42,7 +42,7 @@ class Settings:
     density: float
     beyond: tuple[int, ...] = ()
     least: float = 0.9
-    samples: int = 3
+    samples: int | tuple[int, ...] = 3
     kinds: tuple[str, ...] = KINDS
     answer: int = ANSWER
     score: str = "abs"
@@ -61,6 +61,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.score not in SCORES:
             raise ValueError(f'score is "{self.score}"; expected one of {", ".join(SCORES)}')
+        if isinstance(self.samples, tuple) and len(self.samples) != len(self.lengths):
+            raise ValueError(
+                f"samples is {self.samples}; expected one number, or one for each of the "
+                f"{len(self.lengths)} lengths"
+            )
         if not 0 <= self.least <= 1:
             raise ValueError(f"least is {self.least}; expected a share of the density, 0 to 1")
         if not self.kinds or not set(self.kinds) <= set(KINDS):
@@ -70,6 +75,14 @@ class Settings:
                 raise ValueError(
                     f"a length is {length}; expected whole blocks, a multiple of {self.block}"
                 )
+
+    @property
+    def read(self) -> dict[int, int]:
+        """Calibration items of each length."""
+        each = (
+            self.samples if isinstance(self.samples, tuple) else [self.samples] * len(self.lengths)
+        )
+        return dict(zip(self.lengths, each, strict=True))
 
     @property
     def budgeted(self) -> tuple[int, ...]:
