@@ -6,8 +6,9 @@
 `run` trains one enhancer per configuration and seed and goes on after a stop. `report` writes
 benchmarks/results/lowlight-fem.json and, beside the scores, fem_report.{md,png}.
 
-The one thing to know: four studies are made. The main one has random tone curves; "one curve" has
-the same S-curve for all pictures, "power" a pure power law, and "naive" drops the controls as well.
+The one thing to know: five studies are made. The main one has random tone curves; "one curve" has
+the same S-curve for all pictures, "power" a pure power law, "naive" drops the controls as well, and
+"untold" is the main one without telling the network the gain.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ RATIOS = (10, 30, 100, 300)
 SPAN = (10.0, 300.0)
 FEW = [Factors.of(c) for c in ("none", "L", "T", "LT")]
 STUDIES = {
-    "main": (LowLight(ratios=SPAN, contrasts=(0.2, 0.8)), False),
-    "one curve": (LowLight(ratios=SPAN, contrasts=(0.5, 0.5)), False),
-    "power": (LowLight(ratios=SPAN, contrasts=(0.0, 0.0), base="power"), False),
-    "naive": (LowLight(ratios=SPAN, contrasts=(0.0, 0.0), base="power"), True),
+    "main": (LowLight(ratios=SPAN, contrasts=(0.2, 0.8)), "controlled"),
+    "one curve": (LowLight(ratios=SPAN, contrasts=(0.5, 0.5)), "controlled"),
+    "power": (LowLight(ratios=SPAN, contrasts=(0.0, 0.0), base="power"), "controlled"),
+    "naive": (LowLight(ratios=SPAN, contrasts=(0.0, 0.0), base="power"), "naive"),
+    "untold": (LowLight(ratios=SPAN, contrasts=(0.2, 0.8)), "untold"),
 }
-"""Study → how its pairs are simulated, and whether the controls are left out."""
+"""Study → how its pairs are simulated, and what the network is given."""
 
 
 def run_all(args: argparse.Namespace) -> None:
@@ -53,11 +55,11 @@ def run_all(args: argparse.Namespace) -> None:
         seeds = (args.only_seed,)
     for seed in seeds:
         for study in args.studies.split(","):
-            simulator, naive = STUDIES[study]
+            simulator, inputs = STUDIES[study]
             if args.configs == "all-subsets":
                 configs = all_subsets()
             else:
-                configs = default_configs() if study == "main" else FEW
+                configs = default_configs() if study in ("main", "untold") else FEW
             budget = Budget(steps=args.steps, seeds=seeds, pairs=args.pairs)
             if study not in held:
                 held[study] = make_data(*photos, simulator, budget, RATIOS, 4, device)
@@ -66,7 +68,7 @@ def run_all(args: argparse.Namespace) -> None:
                 held[study],
                 Budget(args.steps, (seed,), budget.widths, args.pairs),
                 folder / f"{study.replace(' ', '-')}-{args.steps}-seed{seed}.json",
-                naive,
+                inputs,
                 until,
                 quiet=args.quiet,
                 log_every=200,

@@ -35,7 +35,7 @@ def pair():
 def test_with_all_factors_the_input_is_the_raw_file_itself(pair):
     assert stored(pair, Factors.of("all")) is pair.short_raw
     seen, base = build_input(pair, Factors.of("all"), 50.0)
-    assert seen.shape == (6, 8, 16, 16)
+    assert seen.shape == (6, 9, 16, 16)
     assert base.shape == (6, 3, 32, 32)
 
 
@@ -56,7 +56,7 @@ def test_each_factor_alone_changes_what_the_network_sees(pair, code):
     assert base.shape == pair.long.shape
     assert seen.isfinite().all()
     assert seen.shape != plain.shape or not torch.equal(seen, plain)
-    assert seen.shape[1] == (8 if code == "M" else 24)
+    assert seen.shape[1] == (9 if code == "M" else 25)
 
 
 def test_linear_files_are_proportional_to_light(pair):
@@ -125,6 +125,8 @@ def test_a_run_scores_goes_on_and_is_reported(tmp_path):
     assert set(found["studies"]["main"]["add_one"]) == {"L", "T"}
     assert "exposure time" in (tmp_path / "fem_report.md").read_text()
     assert json.loads((tmp_path / "fem_report.json").read_text()) == found
+    with pytest.raises(ValueError, match='unknown inputs "half"'):
+        run(some, data, budget, inputs="half")
     with pytest.raises(ValueError, match="another budget"):
         run(some, data, Budget(steps=4, pairs=12), path)
     with pytest.raises(FileNotFoundError, match="main-9"):

@@ -65,8 +65,8 @@ def test_a_source_is_a_function_of_the_step():
 
 
 def test_fixed_crops_are_of_each_photo_and_inside():
-    found = fixed_crops(photos(2, 70), 32, most=3)
-    assert [len(f) for f in found] == [3, 3]
+    found = fixed_crops(photos(2, 70), 32, most=2)
+    assert [len(f) for f in found] == [2, 2]
     assert all(f.shape[1:] == (3, 32, 32) for f in found)
     assert fixed_crops(photos(1, 64), 32, most=9)[0].shape[0] == 4
 

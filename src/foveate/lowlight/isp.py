@@ -125,7 +125,8 @@ class Camera:
 
     def plane_gains(self) -> Tensor:
         """The gains of packed planes R, Gr, Gb, B, `[1 or B, 4, 1, 1]`."""
-        return self.gains()[:, [0, 1, 1, 2]]
+        gains = self.gains()
+        return torch.cat([gains[:, :2], gains[:, 1:]], 1)
 
     def encode(self, linear: Tensor) -> Tensor:
         """Linear sRGB `[B, 3, H, W]` to code values in [0, 1]."""

@@ -7,6 +7,8 @@ green that shares its row with red. Functions that turn planes into pictures tak
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,11 +84,16 @@ def demosaic(packed: Tensor) -> Tensor:
     spread[:, 1, ::2, 1::2] = mosaic[:, 0, ::2, 1::2]
     spread[:, 1, 1::2, ::2] = mosaic[:, 0, 1::2, ::2]
     spread[:, 2, 1::2, 1::2] = mosaic[:, 0, 1::2, 1::2]
+    # mirroring without the edge keeps the phase of the mosaic
+    kernel = _bilinear(mosaic.device, mosaic.dtype)
+    return F.conv2d(F.pad(spread, (1, 1, 1, 1), mode="reflect"), kernel, groups=3)
+
+
+@lru_cache(maxsize=8)  # made once, because sending it to a GPU waits for all work so far
+def _bilinear(device: torch.device, dtype: torch.dtype) -> Tensor:
     cross = torch.tensor([[0.0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
     plus = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
-    kernel = torch.stack([plus, cross, plus]).unsqueeze(1).to(mosaic)
-    # mirroring without the edge keeps the phase of the mosaic
-    return F.conv2d(F.pad(spread, (1, 1, 1, 1), mode="reflect"), kernel, groups=3)
+    return torch.stack([plus, cross, plus]).unsqueeze(1).to(device, dtype)
 
 
 def bin_cells(packed: Tensor) -> Tensor:

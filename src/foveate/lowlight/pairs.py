@@ -203,7 +203,7 @@ class Source:
         batch: int = 16,
         seed: int = 0,
         device: Any = "cpu",
-        ahead: int = 8,
+        ahead: int = 16,
     ) -> None:
         if not photos:
             raise ValueError("photos is empty; expected at least one photograph")
@@ -259,12 +259,11 @@ def fixed_crops(photos: Sequence[Tensor], patch: int, most: int = 4) -> list[Ten
         height, width = photo.shape[-2:]
         rows, columns = height // patch, width // patch
         places = [(r, c) for r in range(rows) for c in range(columns)]
-        count = min(most, len(places))
-        chosen = [places[(2 * i + 1) * len(places) // (2 * count)] for i in range(count)]
+        step = max(1, math.ceil(len(places) / most))
         top, left = (height - rows * patch) // 2, (width - columns * patch) // 2
         crops = [
             photo[:, top + r * patch : top + (r + 1) * patch, left + c * patch :][..., :patch]
-            for r, c in chosen
+            for r, c in places[step // 2 :: step]
         ]
         found.append(torch.stack(crops).float() / 255)
     return found

@@ -44,20 +44,20 @@ def decode(y: Tensor, contrast: Tensor | float = 0.0, base: str = "srgb") -> Ten
         # no question to the data here: on a GPU that would wait for all work so far
         e = torch.where(contrast > 0, _uncurved(y, contrast.to(y).clamp_min(1e-3)), y)
     else:
-        e = y if contrast == 0 else _uncurved(y, torch.tensor(max(contrast, 1e-3)).to(y))
+        e = y if contrast == 0 else _uncurved(y, max(contrast, 1e-3))
     if _base(base) == "power":
         return e**GAMMA
     return torch.where(e <= 0.04045, e / 12.92, ((e + 0.055) / 1.055) ** 2.4)
 
 
-def _uncurved(y: Tensor, c: Tensor) -> Tensor:
+def _uncurved(y: Tensor, c: Tensor | float) -> Tensor:
     """The S-curve's inverse, c ≥ 0.001 (below, the curve is under a tenth of an 8-bit step).
 
     Around (½, ½) the cubic is t³ − p·t + q = 0 with three real roots; the middle one is ours.
     """
     p, q = (1 + c / 2) / (2 * c), (y - 0.5) / (2 * c)
     root = torch.asin((q / 2 * (3 / p) ** 1.5).clamp(-1, 1)) / 3
-    return (0.5 + 2 * (p / 3).sqrt() * torch.sin(root)).clamp(0, 1)
+    return (0.5 + 2 * (p / 3) ** 0.5 * torch.sin(root)).clamp(0, 1)
 
 
 def quantise(x: Tensor, bits: int = 8) -> Tensor:

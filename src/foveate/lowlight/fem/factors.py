@@ -4,11 +4,13 @@ From the short RAW only those steps of the camera are run whose factor is off. T
 the file holds, the exposure is raised: by k where it is known (T), else by one fixed gain; in
 linear light where the file is linear (L), else on code values.
 
-Three controls keep the comparison fair. The response is no pure power law, since under one L would
+Four controls keep the comparison fair. The response is no pure power law, since under one L would
 say nothing beyond T. Every configuration ends in the same display encoding: the network predicts
 a residual on the input as the mean camera would show it, and sees both encodings of it, so no
-configuration has to learn the curve. And nothing is clipped before the network sees it, so that a
-fixed gain that is too high loses nothing.
+configuration has to learn the curve. Nothing is clipped before the network sees it, so that a
+fixed gain that is too high loses nothing. And the network is told the gain that was applied:
+without L the arithmetic of T (codes times k^(1/2.2)) is only nearly right, and must not hide what T
+knows.
 
 The one thing to know: W off does not leave the channels unbalanced, it applies a preset (the mean
 camera's gains) instead of the scene's own; so the file with nothing on is a valid 8-bit sRGB file.
@@ -132,17 +134,20 @@ def _compressed(y: Tensor, deep: bool) -> Tensor:
     return lossy + (y - response.quantise(y)) if deep else lossy
 
 
-def build_input(pair: Pair, factors: Factors, gain: float) -> tuple[Tensor, Tensor]:
+def build_input(
+    pair: Pair, factors: Factors, gain: float, tell: bool = True
+) -> tuple[Tensor, Tensor]:
     """What the network sees, and what its residual is added to.
 
     Args:
         pair: Exposure pairs.
         factors: Which are on.
         gain: The fixed gain where the ratio is not known: the geometric mean of training ratios.
+        tell: Add a plane log₂(gain) / 8.
 
     Returns:
-        Both encodings of the input `[B, C, h, w]`, C = 8 with M and 24 without, and the base
-        `[B, 3, 2h, 2w]`, the input as the mean camera shows it.
+        Both encodings of the input and the plane `[B, C, h, w]`, C = 9 with M and 25 without, and
+        the base `[B, 3, 2h, 2w]`, the input as the mean camera shows it.
     """
     x = stored(pair, factors)
     if x is pair.short_raw:
@@ -159,10 +164,18 @@ def build_input(pair: Pair, factors: Factors, gain: float) -> tuple[Tensor, Tens
         light, code = code.clamp_min(0) ** response.GAMMA, code.clamp(max=1)
     seen = torch.cat([response.tau(light), code], 1)
     light = light.clamp(max=1)
-    if "M" not in factors:
-        return F.pixel_unshuffle(seen, 2), _shown(light, code, factors, mean)
-    light, code = mosaic.demosaic(light), mosaic.demosaic(code)
+    if "M" in factors:
+        light, code = mosaic.demosaic(light), mosaic.demosaic(code)
+    else:
+        seen = F.pixel_unshuffle(seen, 2)
+    if tell:
+        seen = torch.cat([seen, (k.log2() / 8).expand_as(seen[:, :1])], 1)
     return seen, _shown(light, code, factors, mean)
+
+
+def untold_input(pair: Pair, factors: Factors, gain: float) -> tuple[Tensor, Tensor]:
+    """The comparison without the last control: exposure time only as amplification."""
+    return build_input(pair, factors, gain, tell=False)
 
 
 def _shown(light: Tensor, code: Tensor, factors: Factors, mean: Camera) -> Tensor:
@@ -176,7 +189,7 @@ def _shown(light: Tensor, code: Tensor, factors: Factors, mean: Camera) -> Tenso
 
 def naive_input(pair: Pair, factors: Factors, gain: float) -> tuple[Tensor, Tensor]:
     """The comparison without controls: one encoding, and no picture to add a residual to."""
-    seen, base = build_input(pair, factors, gain)
+    seen, base = build_input(pair, factors, gain, tell=False)
     half = seen.shape[1] // 2
     if "M" in factors:
         kept = seen[:, :half] if "L" in factors else seen[:, half:]

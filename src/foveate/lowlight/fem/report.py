@@ -21,7 +21,7 @@ def write_report(folder: str | Path, steps: int, metric: str = "psnr") -> dict[s
 
     Args:
         folder: Where the scores are.
-        steps: Steps of the trainings to report.
+        steps: Steps of the trainings to report; a study that has none takes its longest.
         metric: "psnr" or "ssim".
 
     Returns:
@@ -31,20 +31,24 @@ def write_report(folder: str | Path, steps: int, metric: str = "psnr") -> dict[s
         FileNotFoundError: There are no such scores.
     """
     folder = Path(folder)
-    studies: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob(f"*-{steps}-seed*.json")):
+    found: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for path in sorted(folder.glob("*-seed*.json")):
         held = json.loads(path.read_text())
         if held["scores"]:
-            name = path.name.split(f"-{steps}-seed")[0].replace("-", " ")
-            studies.setdefault(name, []).append(held)
-    if "main" not in studies:
+            name, count, _ = path.stem.rsplit("-", 2)
+            found.setdefault(name.replace("-", " "), {}).setdefault(int(count), []).append(held)
+    if steps not in found.get("main", {}):
         raise FileNotFoundError(f"{folder} holds no main-{steps}-seed*.json with scores")
+    studies = {name: by.get(steps) or by[max(by)] for name, by in found.items()}
     result: dict[str, Any] = {
         "what": "simulated low light; factors beyond L and T, network and data are ours",
         "metric": metric,
         "budget": {k: v for k, v in studies["main"][0]["budget"].items() if k != "seeds"},
         "factors": FACTORS,
-        "studies": {name: _rounded(summary(runs, metric)) for name, runs in studies.items()},
+        "studies": {
+            name: {"steps": runs[0]["budget"]["steps"], **_rounded(summary(runs, metric))}
+            for name, runs in studies.items()
+        },
     }
     exact = _shapley(studies["main"], metric)
     if exact:

@@ -22,7 +22,10 @@ from ..metrics import psnr, ssim
 from ..pairs import LowLight, Pair, Source
 from ..train import train
 from ..unet import UNet
-from .factors import FACTORS, Factors, build_input, naive_input
+from .factors import FACTORS, Factors, build_input, naive_input, untold_input
+
+INPUTS = {"controlled": build_input, "untold": untold_input, "naive": naive_input}
+"""Which controls hold (`factors`): all, all but the last, or none but the curve of the pairs."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,19 @@ class Enhancer(nn.Module):
 
 
 def score(
-    factors: Factors, seed: int, data: Data, budget: Budget, naive: bool = False, **options: Any
+    factors: Factors,
+    seed: int,
+    data: Data,
+    budget: Budget,
+    inputs: str = "controlled",
+    **options: Any,
 ) -> dict[str, Any]:
     """One training and its scores on every test pair.
 
     Returns:
         factors, seed, psnr and ssim per test pair, seconds.
     """
-    build = naive_input if naive else build_input
+    build, naive = INPUTS[inputs], inputs == "naive"
     begin = time.monotonic()
     seen, base = _built(data.train, factors, data.gain, build)
     device = seen.device
@@ -184,7 +192,7 @@ def run(
     data: Data,
     budget: Budget,
     path: str | Path | None = None,
-    naive: bool = False,
+    inputs: str = "controlled",
     until: float | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -195,7 +203,7 @@ def run(
         data: The pairs (`make_data`).
         budget: How much is trained.
         path: JSON file that holds what was scored, rewritten after each; None keeps nothing.
-        naive: Without the controls.
+        inputs: A key of `INPUTS`.
         until: `time.monotonic()` after which no training begins.
         options: For `train`.
 
@@ -203,11 +211,13 @@ def run(
         budget, and scores: one entry per training (`score`), with ratio and photo of test pairs.
 
     Raises:
-        ValueError: The file belongs to another budget.
+        ValueError: The file belongs to another budget, or the inputs are unknown.
     """
+    if inputs not in INPUTS:
+        raise ValueError(f'unknown inputs "{inputs}"; inputs are {", ".join(INPUTS)}')
     told: dict[str, Any] = {
         "budget": json.loads(json.dumps(asdict(budget))),
-        "naive": naive,
+        "inputs": inputs,
         "ratio": [round(float(k), 4) for k in data.test.ratio],
         "gain": [round(float(k), 4) for k in data.test.gain],
         "photo": data.photo,
@@ -215,7 +225,7 @@ def run(
     }
     if path is not None and Path(path).exists():
         held = json.loads(Path(path).read_text())
-        if held["budget"] != told["budget"] or held["naive"] != naive:
+        if held["budget"] != told["budget"] or held["inputs"] != inputs:
             raise ValueError(f"{path} holds scores of another budget; use another file")
         told["scores"] = held["scores"]
     done = {(s["factors"], s["seed"]) for s in told["scores"]}
@@ -225,7 +235,7 @@ def run(
                 continue
             if until is not None and time.monotonic() > until:
                 return told
-            told["scores"].append(score(factors, seed, data, budget, naive, **options))
+            told["scores"].append(score(factors, seed, data, budget, inputs, **options))
             if path is not None:
                 weights.write_bytes(path, json.dumps(told).encode())
     return told

@@ -4,9 +4,12 @@
     L_E = |τ(R̂_l(k·R_s)) − τ(R_l)|,  from true RAW
     L_P = |P(R_l) − I_l|
     L_joint = λ₁·L_U + λ₂·|τ(R̂_l) − τ(R_l)| + λ₃·|Î_l − I_l| + λ₄·(1 − SSIM)
+            + λ₅·|P(R̂_l(k·R_s)) − I_l|,  from true RAW, on half of the batch
+
+The last term keeps E and P fit for RAW files, which pass U by. It is ours, and so are all weights.
 
 The one thing to know: L_U is scaled by k, because otherwise a dark picture's RAW (around 0.001)
-would make no loss at all. Weights are ours.
+would make no loss at all.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ class Guide:
 
     Args:
         kind: "clean" (R_l / k), "noisy" (R_s as it was), or "none" (only the last picture counts).
-        weights: λ₁ to λ₄ of the joint loss.
+        weights: λ₁ to λ₅ of the joint loss.
         linear: Compare RAW without τ, for the ablation.
 
     Raises:
@@ -38,7 +41,7 @@ class Guide:
     """
 
     kind: str = "clean"
-    weights: tuple[float, float, float, float] = (0.5, 0.5, 1.0, 0.1)
+    weights: tuple[float, float, float, float, float] = (0.5, 0.5, 1.0, 0.1, 0.25)
     linear: bool = False
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ def joint_loss(
     exposed = model.expose(raw, pair.ratio)
     found = model.process(exposed)
     parts = {"picture": (found - pair.long).abs().mean()}
-    first, second, third, fourth = guide.weights
+    first, second, third, fourth, fifth = guide.weights
     loss = third * parts["picture"]
     if guide.kind != "none":
         # beyond white nothing was recorded, so nothing is asked for there
@@ -117,6 +120,11 @@ def joint_loss(
         )
         parts["reconstruct"] = guide.distance(exposed, true)
         loss = loss + first * parts["unprocess"] + second * parts["reconstruct"]
+    if guide.kind != "none" and fifth:
+        some = pair.at(slice(0, (len(pair) + 1) // 2))
+        direct = model.process(model.expose(raws(some, "noisy")[0], some.ratio))
+        parts["bypass"] = (direct - some.long).abs().mean()
+        loss = loss + fifth * parts["bypass"]
     if fourth:
         parts["ssim"] = ssim(found.clamp(0, 1), pair.long).mean()
         loss = loss + fourth * (1 - parts["ssim"])
