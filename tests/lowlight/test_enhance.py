@@ -223,3 +223,45 @@ def test_sacc_uses_the_curve_of_its_file(tmp_path, night):
     out = enhancer.picture(Picture(night)).picture.pixels
     curve = curve_of(model.eval(), night)[0].numpy()
     assert np.abs(out.astype(int) - np.rint(curve[night] * 255)).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    pytest.importorskip("safetensors")
+    from foveate.lowlight.reenet import REENet
+    from foveate.lowlight.reenet.network import Config, Guided
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    small = (4, 4, 4)
+    REENet(Guided(Config(unprocess=small, reconstruct=small, process=small))).save(path)
+    return str(path)
+
+
+def test_reenet_exposes_all_tiles_alike_and_follows_ev(night, network, monkeypatch):
+    make = lambda **options: (  # noqa: E731
+        Enhancer("reenet", weights=network, **options).picture(Picture(night))
+    )
+    done = make(ev=4.0)
+    assert done.facts["ev"] == 4
+    assert done.facts["denoise"] == 0
+    assert make(ev=2.0).facts["after"]["mean"] < done.facts["after"]["mean"]
+    assert np.array_equal(make(strength=0.0).picture.pixels, night)
+    monkeypatch.setattr(
+        enhance, "tiles", lambda size, margin=0, cut=enhance.tiles: cut(size, margin, 128)
+    )
+    tiled = make(ev=4.0).picture.pixels
+    inner = np.abs(tiled.astype(int) - done.picture.pixels)
+    assert inner.max() <= 2
+
+
+def test_reenet_takes_raw_as_it_is(tmp_path, network):
+    pytest.importorskip("rawpy")
+    pytest.importorskip("tifffile")
+    from foveate.lowlight.raw import write_dng
+
+    write_dng(tmp_path / "a.dng", torch.full((4, 32, 48), 0.01), exposure=0.01)
+    before, done = Enhancer("reenet", ev=4.0, weights=network).file(tmp_path / "a.dng")
+    assert done.facts["ev"] == 4
+    assert done.picture.pixels.dtype == np.uint16
+    assert done.picture.pixels.mean() > before.pixels.mean()

@@ -153,7 +153,6 @@ def _one(enhancer: Any, job: Any, args: argparse.Namespace, keep: bool) -> dict[
     """Enhance one file; the facts, and small pictures of before and after if `keep`."""
     from ..lowlight.files import write_picture
     from ..lowlight.report import small
-    from ..lowlight.sources import read_any
 
     job.target.parent.mkdir(parents=True, exist_ok=True)
     head = {"source": str(job.source), "target": str(job.target)}
@@ -166,8 +165,7 @@ def _one(enhancer: Any, job: Any, args: argparse.Namespace, keep: bool) -> dict[
                 enhancer, job.source, job.target, ema=args.video_ema, progress=_ticks(bar)
             )
     else:
-        picture = read_any(job.source)
-        done = enhancer.picture(picture)
+        picture, done = enhancer.file(job.source)
         write_picture(done.picture, job.target, args.quality)
         facts, pair = done.facts, (picture.upright(), done.picture.upright())
     return {**head, **facts, **({"pictures": [small(p) for p in pair]} if keep else {})}

@@ -9,9 +9,11 @@ tile, so memory grows with the picture only by its 8- or 16-bit pixels.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -74,15 +76,47 @@ class Enhancer:
         self.method, self.strength, self.denoise = method, strength, denoise
         self._decide = method_named(method, strength, channels, ev, weights)
 
+    def file(self, path: str | os.PathLike[str]) -> tuple[Picture, Enhanced]:
+        """Read a picture or a camera's RAW file and enhance it.
+
+        Returns:
+            The picture as it was, and enhanced. The method `reenet` works on a RAW file's own
+            data; any other on what the camera would have made of it.
+
+        Raises:
+            BadPicture: The file cannot be read.
+            FileNotFoundError: There is none.
+        """
+        from .files import RAW
+        from .sources import read_any
+
+        before = read_any(path)
+        if Path(path).suffix.lower() not in RAW or not hasattr(self._decide, "raw"):
+            return before, self.picture(before)
+        begin = time.perf_counter()
+        pixels, ev = self._decide.raw(Path(path))
+        return before, self._enhanced(before, pixels, ev, 0.0, None, begin)
+
     def picture(self, picture: Picture) -> Enhanced:
         """Enhance a picture from a file."""
         begin = time.perf_counter()
         pixels, noise, decision, amount = self._enhance(picture.pixels)
+        return self._enhanced(picture, pixels, decision.ev, amount, noise, begin)
+
+    def _enhanced(
+        self,
+        picture: Picture,
+        pixels: np.ndarray,
+        ev: float,
+        amount: float,
+        noise: denoise.Noise | None,
+        begin: float,
+    ) -> Enhanced:
         seconds = time.perf_counter() - begin
         facts = {
             "method": self.method,
             "strength": self.strength,
-            "ev": round(decision.ev, 2),
+            "ev": round(ev, 2),
             "denoise": round(amount, 2),
             "noise": None if noise is None else round(noise.brightness, 4),
             "size": [picture.pixels.shape[1], picture.pixels.shape[0]],

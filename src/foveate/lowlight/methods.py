@@ -128,9 +128,9 @@ def method_named(
     if name == "lift":
         return lambda thumbnail: tone.decide(thumbnail, strength, ev)
     if name == "reenet":
-        from .reenet_method import reenet
+        from .reenet_method import Chooser
 
-        return reenet(strength, ev, weights)
+        return Chooser(strength, ev, weights)
     if name == "clahe":
         return lambda thumbnail: Whole(lambda pixels: _clahe(pixels, strength))
     curve = _sacc(weights) if name == "sacc" else _fixed(name)

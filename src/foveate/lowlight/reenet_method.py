@@ -1,83 +1,94 @@
-"""The network after REENet as a method of `foveate enhance`.
+"""The method `reenet`: the trained network after REENet, as people use it.
 
-The one thing to know: below the ratios it was trained for (3, or 1.6 stops) the result is mixed
-with the picture itself, so that a push of 0 changes nothing.
+The one thing to know: the exposure ratio and the level of light are decided once, on a thumbnail,
+so that all tiles of a picture and all frames of a scene are exposed alike. A camera's RAW file goes
+past the first module: its light is known and need not be estimated.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .reenet.model import REENet
-from .reenet.tiles import UNIT
-
-LEAST = math.log2(3)
-"""The smallest push that the network was trained for, in stops."""
+from .reenet.tiles import tiled
 
 
-@dataclass(frozen=True)
-class Exposed:
-    """A decision: how many stops, and the light level of the whole picture."""
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """A decision of the network.
 
-    ev: float
-    level: float
-    model: REENet = field(repr=False)
-    denoises: bool = True
-    margin: int = 64
+    Attributes:
+        model: The network.
+        ratio: Target over given exposure time.
+        level: Mean light of the picture, as the network wants it.
+    """
+
+    model: REENet
+    ratio: float
+    level: Tensor
+
+    denoises = True
+    margin = 64
+
+    @property
+    def ev(self) -> float:
+        """The ratio in stops."""
+        return float(np.log2(max(self.ratio, 1e-6)))
 
     def apply(self, tile: np.ndarray, box: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-        """float32 `[h, w, 3]` in [0, 1]; best where tiles begin at multiples of 8."""
-        share = min(1.0, self.ev / LEAST)
-        if share <= 0:
+        """As `Decision.apply`."""
+        if self.ratio <= 1:
             return tile
-        height, width = tile.shape[:2]
-        picture = _tensor(tile)
-        pad = (0, -width % UNIT, 0, -height % UNIT)
-        picture = F.pad(picture, pad, mode="replicate") if any(pad) else picture
-        ratio = torch.tensor([2.0 ** max(self.ev, LEAST)])
-        done = self.model.network(picture, ratio, torch.full((1, 1, 1, 1), self.level))
-        done = done[0, :, :height, :width].permute(1, 2, 0).numpy()
-        return tile + np.float32(share) * (done - tile)
+        batch = torch.from_numpy(np.ascontiguousarray(tile)).permute(2, 0, 1)[None]
+        ratio = torch.tensor([self.ratio])
+        with torch.no_grad():
+            out = tiled(lambda part: self.model.network(part, ratio, self.level), batch)
+        return out[0].permute(1, 2, 0).numpy()
 
-    def blended(self, newer: Exposed, share: float) -> Exposed:
-        """As `Decision.blended`."""
-        stops = (1 - share) * self.ev + share * newer.ev
-        light = (1 - share) * math.log(self.level) + share * math.log(newer.level)
-        return Exposed(stops, math.exp(light), newer.model)
+    def blended(self, newer: Exposure, share: float) -> Exposure:
+        """As `Decision.blended`, the ratio in stops."""
+        ev = (1 - share) * self.ev + share * newer.ev
+        level = (1 - share) * self.level + share * newer.level
+        return replace(newer, ratio=float(2**ev), level=level)
 
 
-def reenet(
-    strength: float, ev: float | None, weights: str | None
-) -> Callable[[np.ndarray], Exposed]:
-    """The method.
+class Chooser:
+    """Decides by the network.
 
     Args:
-        strength: Times the stops.
-        ev: Stops; None chooses by brightness.
-        weights: A file of weights; None takes those that ship.
+        strength: Power of the ratio: 0 changes nothing, 2 pushes twice as many stops.
+        ev: Stops to push by; None chooses by the light that the network sees.
+        weights: A file, or None for the weights that ship.
 
     Raises:
-        ValueError: The weights are missing or of another kind.
+        FileNotFoundError: The weights are missing.
     """
-    try:
-        model = REENet.load(weights)
-    except FileNotFoundError as error:
-        raise ValueError(str(error)) from None
 
-    def decide(thumbnail: np.ndarray) -> Exposed:
-        picture = _tensor(thumbnail)
-        stops = float(model.auto_ratio(picture).log2()) if ev is None else ev
-        return Exposed(stops * strength, float(model.level(picture)), model)
+    def __init__(self, strength: float, ev: float | None, weights: str | None) -> None:
+        self.model, self.strength, self.ev = REENet.load(weights), strength, ev
 
-    return decide
+    def __call__(self, thumbnail: np.ndarray) -> Exposure:
+        small = torch.from_numpy(np.ascontiguousarray(thumbnail)).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            ratio = float(self.model.ratio(small, ev=self.ev)) ** self.strength
+            return Exposure(self.model, ratio, self.model.level(small))
 
+    def raw(self, path: Path) -> tuple[np.ndarray, float]:
+        """A camera's RAW file: uint16 `[H, W, 3]`, upright, and the stops it was pushed by."""
+        from .raw import read_raw
 
-def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+        file = read_raw(path)
+        ev: Any = None if self.ev is None else self.ev * self.strength
+        with torch.no_grad():
+            if ev is None:
+                plain = file.camera.render(file.packed, bits=None)
+                ev = float(self.model.ratio(plain).log2()) * self.strength
+            out = self.model.enhance_raw(path, ev=ev)
+        pixels = out.clamp(0, 1).mul(65535).round().permute(1, 2, 0).to(torch.int32).numpy()
+        return pixels.astype(np.uint16), ev
