@@ -64,6 +64,37 @@ def test_leave_out_and_add(plan):
     assert edit(plan, "first nod").text.startswith("nod")
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("wave five times", "wave five times, then sits down"),
+        ("please wave with both hands instead", "wave with both hands, then sits down"),
+        ("nod while waving", "nod while waving, then sits down"),
+        ("sit down first", "sits down, then a person waves with the right hand"),
+        (
+            "turn around before sitting down",
+            "a person waves with the right hand, then turn around, then sits down",
+        ),
+        ("bow instead of waving", "bow, then sits down"),
+        ("don't sit down", "a person waves with the right hand"),
+        ("then stand up again", f"{TEXT}, then stand up again"),
+    ],
+)
+def test_an_action_is_told_anew(plan, change, text):
+    assert edit(plan, change).text == text
+
+
+def test_what_was_changed_before_stays(plan):
+    slow = edit(plan, "much slower")
+    both = edit(slow, "then bow")
+    alone = edit(plan, "then bow")
+    assert both.duration / alone.duration == pytest.approx(slow.duration / plan.duration, rel=0.02)
+    assert [n for n in both.notes if n.startswith("edited")] == [
+        'edited: 0.59 times as fast ("much slower")',
+        "edited: then bow",
+    ]
+
+
 def test_the_plan_itself_is_left_alone(plan):
     before = plan.to_json()
     edit(plan, "slower")

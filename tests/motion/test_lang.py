@@ -277,3 +277,38 @@ def test_same_text_same_plan():
 def test_joint_names_are_those_of_the_body():
     for name in State().dofs:
         assert name.partition(".")[0] in JOINTS
+
+
+def test_again_is_no_count():
+    plan = design_offline("sits down, then stands up again")
+    assert sum(k.description == "sits upright" for k in plan.keys) == 1
+    often = design_offline("nods again and again")
+    assert sum(k.description == "nods" for k in often.keys) == 4
+
+
+def test_kneeling_sets_the_rear_foot_back_and_brings_it_forward_again():
+    plan = design_offline("kneel on one knee, then get up")
+    steps = [
+        (c.part, c.step) for k in plan.keys for c in k.contacts or [] if c.step is not None
+    ]  # fmt: skip
+    assert steps == [("R_toes", (-0.5, 0.0)), ("R_foot", (0.5, 0.0))]
+
+
+def test_a_table_is_put_up_to_reach_to():
+    plan = design_offline("reach for the cup on the table")
+    assert [o.name for o in plan.scene.objects] == ["table", "cup"]
+    goals = [g for k in plan.keys for g in k.goals]
+    assert [g.effector for g in goals] == ["R_hand"]
+    cup = plan.scene["cup"]
+    assert np.hypot(*(np.array(goals[0].target)[:2] - cup.position[:2])) < 0.05
+
+
+@pytest.mark.parametrize("word", ["waiter", "pocket", "drowning"])
+def test_english_words_are_not_taken_for_misspellings(word):
+    assert not understand(f"a person waves at the {word}").notes
+
+
+def test_a_mood_is_said_to_be_no_action():
+    reading = understand("a person is angry")
+    assert [f.sense.name for f in reading.frames] == ["stomp"]
+    assert "names no action" in reading.notes[0]

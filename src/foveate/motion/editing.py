@@ -1,10 +1,9 @@
 """Editing: an existing plan changed by a sentence.
 
-The one thing to know: without a provider a small grammar is tried, in this order: faster and
-slower,
-bigger and smaller ("higher", "deeper"), the other side, once more or n times, longer pauses, a
-style, remove, and at last adding an action before, after or instead. What it cannot do it says;
-nothing is changed silently.
+The one thing to know: without a provider a small grammar is tried, in this order: longer pauses,
+faster and slower, once more or n times, the other side, a style, bigger and smaller ("higher",
+"deeper"), remove, an action told anew ("wave five times"), and at last adding one before or after.
+What it cannot do it says; nothing is changed silently.
 
     plan = edit(plan, "raise the arm higher")
     plan = edit(plan, "with the left hand")
@@ -17,8 +16,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .clip import MotionClip
-from .edits import RULES
+from .edits import PLAYED_AGAIN, RULES
 from .edits_common import done, normal
+from .edits_text import changed_text
 from .plan import Keyframe, KeyframePlan
 
 if TYPE_CHECKING:
@@ -59,8 +59,39 @@ def edit(
     for rule in RULES:
         found = rule(plan, words)
         if found is not None:
+            if rule in PLAYED_AGAIN:
+                found.notes[-1] += f' ("{text.strip()}")'
             return found
-    return _by_adding(plan, text)
+    return _with_earlier(plan, _by_words(plan, text) or _by_adding(plan, text))
+
+
+def _with_earlier(plan: KeyframePlan, made: KeyframePlan) -> KeyframePlan:
+    """A plan that was designed anew, with the tempo, size and style it had been given before."""
+    if made.source != "offline" or not plan.text:
+        return made
+    last = made.notes.pop()
+    for note in plan.notes:
+        told = re.fullmatch(r'edited: .* \("(.*)"\)', note)
+        for rule in PLAYED_AGAIN if told else ():
+            found = rule(made, normal(told[1]))
+            if found is not None:
+                made = found
+                made.notes[-1] = note
+                break
+    made.notes.append(last)
+    return made
+
+
+def _by_words(plan: KeyframePlan, text: str) -> KeyframePlan | None:
+    """An action of the text replaced or moved."""
+    from .lang import design_offline
+
+    new = changed_text(plan, text)
+    if new is None:
+        return None
+    made = design_offline(new, plan.scene, style=plan.style, seed=plan.seed)
+    made.body = plan.body
+    return done(made, f"now {new!r}")
 
 
 def _plan_of(thing: Any) -> KeyframePlan:

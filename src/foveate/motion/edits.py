@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .edits_common import done
+from .edits_common import CLAUSE, done
 from .edits_side import other_side
 from .plan import Gait, KeyframePlan, StyleSpec
 
@@ -17,9 +17,11 @@ def _tempo(plan: KeyframePlan, words: str) -> KeyframePlan | None:
     factor = None
     match = re.search(r" (\d+(?:\.\d+)?) ?(%|percent|times|x) (faster|slower|quicker)", words)
     slower = re.search(
-        r" (slower|slow it down|slow down|more slowly|slowly|calmer|less hast\w*) ", words
+        r" (slower|longer|slow it down|slow down|more slowly|slowly|calmer|less hast\w*) ", words
     )
-    faster = re.search(r" (faster|quicker|speed it up|speed up|more quickly|quickly|hurry) ", words)
+    faster = re.search(
+        r" (faster|quicker|shorter|speed it up|speed up|more quickly|quickly|hurry) ", words
+    )
     double = re.search(
         r" (twice|double|half) as (fast|quick|slow)| (double|half) (the )?speed ", words
     )
@@ -64,10 +66,10 @@ def _only_manner(words: str) -> bool:
     from .lang import NotUnderstood, understand
 
     try:
-        frames = understand(words.strip()).frames
+        reading = understand(words.strip())
     except (NotUnderstood, ValueError):
         return True
-    return not frames
+    return not reading.frames or any("names no action" in note for note in reading.notes)
 
 
 def _amplitude(plan: KeyframePlan, words: str) -> KeyframePlan | None:
@@ -208,7 +210,9 @@ def _style(plan: KeyframePlan, words: str) -> KeyframePlan | None:
 
 
 def _remove(plan: KeyframePlan, words: str) -> KeyframePlan | None:
-    match = re.search(r" (remove|delete|without|leave out|skip|no|drop) (the )?(\w+)", words)
+    match = re.search(
+        r" (remove|delete|without|leave out|skip|no|not|never|drop|stop) (the )?(\w+)", words
+    )
     if not match:
         return None
     from .lang.tokens import lemmas
@@ -243,8 +247,6 @@ def _remove(plan: KeyframePlan, words: str) -> KeyframePlan | None:
     return done(plan, f"left out {len(gone)} keys about {match[3]!r}")
 
 
-CLAUSE = r"(?:,|;|\band then\b|\bthen\b|\band\b)"
-"""Where the text of a plan may be cut."""
-
-
 RULES = (_pause, _tempo, _count, other_side, _style, _amplitude, _remove)
+PLAYED_AGAIN = (_pause, _tempo, _count, _style, _amplitude)
+"""Rules that change numbers only: what they did is done again when the text is designed anew."""

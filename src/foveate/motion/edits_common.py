@@ -1,10 +1,16 @@
-"""What every edit uses: the words of a change, and the mark it leaves on the plan."""
+"""What every edit uses: the words of a change, and the mark it leaves on the plan.
+
+The one thing to know: an edited plan has no poses; they are solved again.
+"""
 
 from __future__ import annotations
 
 import re
 
 from .plan import KeyframePlan
+
+CLAUSE = r"(?:,|;|\band then\b|\bthen\b|\band\b)"
+"""Where the text of a plan may be cut."""
 
 
 def normal(text: str) -> str:

@@ -155,6 +155,10 @@ def _number(frame: Frame, tokens: list[Token], i: int) -> bool:
             return False
         frame.times = TIMES[token.text]
         return True
+    if token.text == "again":  # "stands up again" is once; "again and again" is often
+        if [t.text for t in tokens[i + 1 : i + 3]] == ["and", "again"]:
+            frame.times = 4
+        return True
     if token.value is None:
         return False
     value = token.value

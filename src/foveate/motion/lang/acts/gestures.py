@@ -69,6 +69,7 @@ def gesture(name: str, f: Frame, s: State, **_: object) -> list[Step]:
         side="both" if double else WORD[lead],
         arms=f"{WORD[lead]} arm" if only else "arms",
     )
+    text = text.replace("the both hand", "both hands")
     made = [Step(g.up, told(g.start, lead), text)]
     rounds = f.count(g.times)
     if f.times is None and f.seconds and g.beats:
