@@ -183,7 +183,7 @@ def train_classifier(
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(images), (batch,), generator=generator, device=images.device)
-        x = _jitter(flips(to_unit(images[rows]), generator), generator)
+        x = usual(to_unit(images[rows]), generator)
         return F.cross_entropy(net(x), labels[rows], label_smoothing=0.05)
 
     train(
@@ -202,8 +202,9 @@ def train_classifier(
     return Frozen(net)
 
 
-def _jitter(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Mild changes of brightness and contrast (0.7 to 1.3), as classifiers are usually trained."""
+def usual(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Flips, and brightness and contrast by 0.7 to 1.3: what classifiers are trained with."""
+    x = flips(x, generator)
     draw = torch.rand(2, len(x), 1, 1, 1, generator=generator, device=x.device) * 0.6 + 0.7
     mean = x.mean((1, 2, 3), keepdim=True)
     return (((x - mean) * draw[0] + mean) * draw[1]).clamp(0, 1)

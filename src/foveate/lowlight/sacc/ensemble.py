@@ -151,6 +151,7 @@ def train_curve_ce(
     steps: int = 3000,
     batch: int = 64,
     lr: float = 1e-3,
+    balance: float = 0.0,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
@@ -170,6 +171,8 @@ def train_curve_ce(
             as strongly as the family.
         steps: Steps over all rounds together.
         batch: Pictures per step.
+        balance: Weight of the entropy of a batch's mean answer, which is maximised: keeps the
+            answers from gathering in few classes. Only for pictures spread evenly over the classes.
         lr: Highest learning rate; every round falls to zero along half a cosine.
         augment: `augment(x, generator)` on a batch, e.g. flips.
         seed: Of initialisation-independent randomness: batches, augmentation.
@@ -197,12 +200,13 @@ def train_curve_ce(
 
         outcome = train(
             curve,
-            _agreement(curve, model, data, chosen, votes.labels, batch, augment),
+            _agreement(curve, model, data, chosen, votes.labels, batch, balance, augment),
             max(1, steps // rounds),
             lr=lr,
             seed=seed + number,
             folder=Path(folder) / f"round{number}" if folder else None,
-            settings={"what": "SACC-CE", "round": number, "batch": batch, **curve.config},
+            settings={"what": "SACC-CE", "round": number, "batch": batch, "balance": balance}
+            | curve.config,
             label=f"SACC-CE, round {number} of {rounds}",
             quiet=quiet,
             **options,
@@ -217,6 +221,7 @@ def _agreement(
     chosen: Tensor,
     labels: Tensor,
     batch: int,
+    balance: float,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None,
 ) -> Callable[[int, torch.Generator], Tensor]:
     """The loss of one step: cross-entropy of the model behind the curve with what was voted."""
@@ -227,7 +232,12 @@ def _agreement(
         x = to_unit(data[rows.to(data.device)].to(model.device))
         if augment is not None:
             x = augment(x, generator)
-        return F.cross_entropy(model(curve(x)), labels[rows])
+        logits = model(curve(x))
+        value = F.cross_entropy(logits, labels[rows])
+        if balance:
+            mean = logits.softmax(-1).mean(0)
+            value = value + balance * (mean * mean.clamp(min=1e-8).log()).sum()
+        return value
 
     return loss
 

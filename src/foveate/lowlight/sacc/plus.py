@@ -1,10 +1,11 @@
 """SACC+: after the curve, the model itself learns from its own sure answers in the dark.
 
     dark pictures → trained curve → frozen model → confident answers
-    minimise  CE(model(enhanced dark), answer) + CE(model(normal), true label)
+    minimise  CE(model(enhanced dark), answer)
+              + CE(model(normal), true label) + guard · KL(model before(normal) ‖ model(normal))
 
-The one thing to know: the normal-light half with true labels is what keeps the model good in normal
-light; statistics of batch normalisation stay as they were, for the same reason.
+The one thing to know: the half in normal light is what keeps the model good there; statistics of
+batch normalisation stay as they were, for the same reason.
 
 Source: Wang et al., ACM MM 2022, which names the stage; its details are ours.
 """
@@ -36,7 +37,9 @@ def adapt_plus(
     steps: int = 1000,
     batch: int = 64,
     lr: float = 2e-4,
+    guard: float = 1.0,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    augment_normal: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
     quiet: bool = False,
@@ -54,7 +57,9 @@ def adapt_plus(
         steps: Steps over all rounds together.
         batch: Dark pictures per step, and as many normal ones.
         lr: Highest learning rate; a tenth of the model's own is a good start.
+        guard: Weight of the distance from what the model said about normal light before.
         augment: `augment(x, generator)` on the dark half; answers are given without it.
+        augment_normal: The same for the half in normal light; what the model was trained with.
         seed: Of batches and augmentation.
         folder: As in `foveate.lowlight.train.train`, one folder below it for each round.
         quiet: No progress bar.
@@ -63,7 +68,8 @@ def adapt_plus(
     Returns:
         The adapted model, frozen. It expects what the curve gives: put the curve before it.
     """
-    tuned = copy.deepcopy(Frozen.of(model))
+    model = Frozen.of(model)
+    tuned = copy.deepcopy(model)
     device = tuned.device
     with torch.no_grad():
         enhanced = torch.cat([_bytes(curve(x)) for x in batches(dark, 256, device)])
@@ -83,8 +89,19 @@ def adapt_plus(
             x = to_unit(enhanced[dark_rows])
             if augment is not None:
                 x = augment(x, generator)
-            half = F.cross_entropy(tuned(x), answers.labels[dark_rows])
-            return half + F.cross_entropy(tuned(to_unit(clean[rows])), labels[rows])
+            y = to_unit(clean[rows])
+            if augment_normal is not None:
+                y = augment_normal(y, generator)
+            said = tuned(y)
+            value = F.cross_entropy(tuned(x), answers.labels[dark_rows])
+            value = value + F.cross_entropy(said, labels[rows])
+            if guard:
+                with torch.no_grad():
+                    before = model(y).softmax(-1)
+                value = value + guard * F.kl_div(
+                    said.log_softmax(-1), before, reduction="batchmean"
+                )
+            return value
 
         for p in tuned.model.parameters():
             p.requires_grad_(True)
@@ -95,7 +112,8 @@ def adapt_plus(
             lr=lr,
             seed=seed + number,
             folder=Path(folder) / f"plus{number}" if folder else None,
-            settings={"what": "SACC+", "round": number, "batch": batch, "keep": keep},
+            settings={"what": "SACC+", "round": number, "batch": batch, "keep": keep}
+            | {"guard": guard},
             label=f"SACC+, round {number} of {rounds}",
             quiet=quiet,
             **options,
