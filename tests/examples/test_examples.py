@@ -16,6 +16,7 @@ PROMISES = {
     "packed_sequences.py": ["out (829, 8, 64)"],
     "sparse_report.py": ["retained    ", "before      Sparge(threshold=0.8", "bound       met"],
     "video_gates.py": ["visits 25.0% of the blocks", "gradient of the gate", "step 5:  4 of 24"],
+    "training_8_bits.py": ["native   last loss", "sagebwd  last loss", "axis     gradient of q is"],
     "sparse_steps.py": ["step  2 dense", "step  3 sparse, first", "step 11 dense", "6 of 8"],
 }
 

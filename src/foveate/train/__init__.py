@@ -1,7 +1,8 @@
 """Small, honest training: a loop that can be stopped, and what is trained with it.
 
 `fit` trains any model; `foveate.train.video` has a video diffusion transformer with video sparse
-attention, and films to train it on.
+attention, and films to train it on; `foveate.train.language` texts and a small language model, for
+attention in 8 bits.
 
 The one thing to know: needs `pip install "foveate[train]"` for checkpoints (safetensors) and films.
 """
