@@ -43,7 +43,13 @@ class Claim:
 
 def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
-    from benchmarks import moa_tables, motion_tables, sagebwd_tables, sparse_tables
+    from benchmarks import (
+        moa_tables,
+        motion_tables,
+        sagebwd_tables,
+        sparse_tables,
+        vsa_tables,
+    )
 
     parts = {
         "claims": lambda: claims_table(document, claims),
@@ -51,6 +57,7 @@ def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
         **sparse_tables.parts(),
         **moa_tables.parts(),
         **sagebwd_tables.parts(),
+        **vsa_tables.parts(),
         **motion_tables.parts(motion_tables.load()),
     }
     return fill(DOCUMENT.read_text(encoding="utf-8"), parts)

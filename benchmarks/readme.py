@@ -16,7 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import moa_figure, moa_tables, sagebwd_figure, sagebwd_tables, trust_tables
+from benchmarks import (
+    moa_figure,
+    moa_tables,
+    sagebwd_figure,
+    sagebwd_tables,
+    trust_tables,
+    vsa_figure,
+    vsa_tables,
+)
 from benchmarks.figure import speed_figure
 from foveate import env
 
@@ -66,6 +74,7 @@ def generated() -> dict[Path, str]:
         **trust_tables.parts(markdown),
         **moa_tables.parts(),
         **sagebwd_tables.parts(),
+        **vsa_tables.parts(),
     }
     files = {}
     for name in (
@@ -75,12 +84,14 @@ def generated() -> dict[Path, str]:
         "docs/sparse.md",
         "docs/moa.md",
         "docs/sagebwd.md",
+        "docs/train-video.md",
     ):
         path = ROOT / name
         if path.is_file():
             files[path] = fill(_read(path), parts)
     files[moa_figure.PICTURE] = moa_figure.picture()
     files[sagebwd_figure.PICTURE] = sagebwd_figure.picture()
+    files[vsa_figure.PICTURE] = vsa_figure.picture()
     files[ROOT / "docs" / "speed.svg"] = speed_figure(best["results"] if best else {})
     return files
 

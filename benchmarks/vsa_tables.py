@@ -33,6 +33,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "vsacritical": critical_table,
         "vsaretrofit": retrofit_table,
         "vsascale": scale_line,
+        "vsatrained": trained_line,
     }
 
 
@@ -151,6 +152,23 @@ def scale_line() -> str:
         f"run is that of {dense['steps']:,} steps of dense attention, {dense['budget']:.2e} "
         f"FLOPs; learning rate {s['lr']:g}, constant after {s['warmup']} steps. Measured on "
         f"{document['machine']} with torch {document['versions']['torch']}."
+    )
+
+
+def trained_line() -> str:
+    """What the commands of the page take and reach."""
+    path = RESULTS / "train-video.json"
+    if not path.is_file():
+        return "Not measured yet."
+    found = json.loads(path.read_text(encoding="utf-8"))
+    (first, begin), (last, end) = found["held_out"][0], found["held_out"][-1]
+    threads = {1: "one thread", 2: "two threads"}.get(
+        found["threads"], f"{found['threads']} threads"
+    )
+    return (
+        f"Measured on the film, {threads} of a busy CPU: {found['steps']} steps in "
+        f"{found['seconds'] / 60:.1f} minutes, {found['parameters'] / 1e6:.1f} M parameters; "
+        f"held-out loss {begin:.3f} after {first} steps, {end:.3f} after {last}."
     )
 
 

@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--size", type=int, default=64, help="pixels of each side (64)")
     video.add_argument("--frames", type=int, default=16, help="frames of a clip (16)")
     video.add_argument("--fps", type=float, default=12.0, help="frames taken a second (12)")
-    video.add_argument("--dim", type=int, default=128, help="width of the transformer (128)")
-    video.add_argument("--heads", type=int, default=4)
-    video.add_argument("--layers", type=int, default=6)
+    video.add_argument("--dim", type=int, default=96, help="width of the transformer (96)")
+    video.add_argument("--heads", type=int, default=3, help="(3)")
+    video.add_argument("--layers", type=int, default=4, help="(4)")
     video.add_argument("--cube", default="2,2,2", help="tokens of a cube, T,Y,X (2,2,2)")
     video.add_argument("--keep", default="0.125", help="cubes kept: a number or a share (0.125)")
     video.add_argument(
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """Train a video model; what came out, nothing from other processes than the first."""
+    import torch
     import torch.distributed as dist
 
     from ..train import Recipe
@@ -130,6 +131,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         "text": text,
         "steps": len(steps),
         "seconds": seconds,
+        "threads": torch.get_num_threads(),
         "loss": sum(tail) / len(tail),
         "held_out": [[r["step"], r["held_out"]] for r in measured],
         "parameters": sum(p.numel() for p in model.dit.parameters()),

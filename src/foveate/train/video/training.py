@@ -56,9 +56,9 @@ class Plan:
     frames: int = 16
     patch: tuple[int, int] = (2, 8)
     channels: int = 32
-    dim: int = 128
-    heads: int = 4
-    layers: int = 6
+    dim: int = 96
+    heads: int = 3
+    layers: int = 4
     cube: tuple[int, int, int] = (2, 2, 2)
     keep: int | float = 0.125
     anneal: int = 0
