@@ -44,6 +44,7 @@ class Claim:
 def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
     from benchmarks import (
+        lowlight_reenet_tables,
         moa_tables,
         motion_tables,
         sagebwd_tables,
@@ -56,6 +57,7 @@ def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
         "ablations": lambda: tables(document),
         **sparse_tables.parts(),
         **moa_tables.parts(),
+        **lowlight_reenet_tables.parts(),
         **sagebwd_tables.parts(),
         **vsa_tables.parts(),
         **motion_tables.parts(motion_tables.load()),

@@ -58,7 +58,10 @@ def joined(folder: Path) -> dict[str, Any]:
     rivals = [n for n in ("plain-power", "plain-camera", "analytic") if n in names]
     for rival in rivals if "reenet" in names else []:
         result["gate"][rival] = {
-            which: {str(k): _difference(runs, rival, which, k) for k in (*RATIOS, None)}
+            which: {
+                **{str(k): _difference(runs, rival, which, k) for k in RATIOS},
+                "all": _difference(runs, rival, which, None),
+            }
             for which in first["sets"]
         }
     return result
@@ -132,7 +135,7 @@ def report(args: argparse.Namespace) -> None:
     for rival, sets in result["gate"].items():
         gaps = sets["same camera"]
         told = ", ".join(
-            f"×{k} {g['mean']:+.2f} [{g['low']:+.2f}, {g['high']:+.2f}]" for k, g in gaps.items()
+            f"{k} {g['mean']:+.2f} [{g['low']:+.2f}, {g['high']:+.2f}]" for k, g in gaps.items()
         )
         print(f"\nREENet minus {rival}, dB: {told}")
 

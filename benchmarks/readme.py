@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    lowlight_reenet_tables,
     moa_figure,
     moa_tables,
     sagebwd_figure,
@@ -73,6 +74,7 @@ def generated() -> dict[Path, str]:
         "environment": environment_table,
         **trust_tables.parts(markdown),
         **moa_tables.parts(),
+        **lowlight_reenet_tables.parts(),
         **sagebwd_tables.parts(),
         **vsa_tables.parts(),
     }
@@ -83,6 +85,7 @@ def generated() -> dict[Path, str]:
         "docs/install.md",
         "docs/sparse.md",
         "docs/moa.md",
+        "docs/reenet.md",
         "docs/sagebwd.md",
         "docs/train-video.md",
     ):
