@@ -36,6 +36,19 @@ _PLACES = {
     "low_light": "pairs",
     "read_raw": "raw",
     "write_dng": "raw",
+    # SACC: a curve for machines or people
+    "ConcaveCurve": "sacc.curve",
+    "CurveFamily": "sacc.ensemble",
+    "EnhancedModel": "sacc.frozen",
+    "Frozen": "sacc.frozen",
+    "RotatedJigsaw": "sacc.pretext",
+    "adapt": "sacc.adaptation",
+    "adapt_plus": "sacc.plus",
+    "export_onnx": "sacc.onnx_file",
+    "train_curve_ce": "sacc.ensemble",
+    "train_curve_pairs": "sacc.reference",
+    "train_curve_pt": "sacc.selfalign",
+    "train_pretext": "sacc.selfalign",
     # what is trained
     "REENet": "reenet",
 }

@@ -72,6 +72,7 @@ def train_curve_pairs(
         rows = torch.randint(len(dark), (batch,), generator=generator, device=device)
         rows = rows.to(dark.device)
         x, y = to_unit(dark[rows].to(device)), to_unit(bright[rows].to(device))
+        x, y = _varied(x, y, generator)
         bends = curve.bends(thumbnail(x, curve.downsample).clamp(0, 1))
         off = apply_curve(x, normalise(integrate(bends, curve.degree))) - y
         parts = {"luma": (off * luma).sum(1).abs().mean(), "rgb": off.abs().mean()}
@@ -96,3 +97,13 @@ def train_curve_pairs(
         quiet=quiet,
         **options,
     )
+
+
+def _varied(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mirrored, turned, channels in another order: few photographs go further so."""
+    for side in (-1, -2):
+        chosen = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
+        x, y = (torch.where(chosen, z.flip(side), z) for z in (x, y))
+    order = torch.rand(len(x), 3, generator=generator, device=x.device).argsort(1)
+    order = order[:, :, None, None].expand_as(x)
+    return x.gather(1, order), y.gather(1, order)
