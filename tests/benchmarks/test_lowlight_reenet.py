@@ -106,3 +106,6 @@ def test_the_seed_with_the_best_validation_is_shipped(runs, tmp_path, monkeypatc
     tensors, about = weights.load(tmp_path / "shipped.safetensors")
     assert tensors["w"].item() == 1
     assert "--seed 1 --scale 0.5" in about["command"]
+    card = (tmp_path / "reenet.md").read_text()
+    assert about["command"] in card
+    assert "| reenet | 27.55 |" in card
