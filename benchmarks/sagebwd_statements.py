@@ -10,7 +10,7 @@ from benchmarks.claims import Claim
 from benchmarks.sagebwd_tables import BATCHES, PUBLISHED, Numbers, shown
 
 FINE = "SmolLM2-135M, 100 steps of 4,096 tokens of six novels, learning rate 3·10⁻⁵, held-out text"
-SMALL = "a decoder of 3.5 M parameters from scratch on the bytes of six novels, 6.6 M tokens"
+SMALL = "a decoder of 3.5 M parameters from scratch on the bytes of six novels, 4.9 M tokens"
 LAYERS = "six layers of SmolLM2-135M, 1,024 tokens of a novel"
 EQUAL = 0.005  # nats of held-out loss, half a percent of perplexity, that count as no loss
 SLOWER = 0.01  # nats that count as a loss: a fifth of what the paper reports

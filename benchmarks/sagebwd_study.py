@@ -41,7 +41,7 @@ from benchmarks.sagebwd_training import (
 from foveate.train.language import Text
 
 RESULT = Path(__file__).parent / "results" / "sagebwd-study.json"
-TOKENS = 200 * 64 * 512  # of a pre-training, whatever the batch
+TOKENS = 150 * 64 * 512  # of a pre-training, whatever the batch
 
 
 def pretrain_runs(seeds: range, tiny: bool) -> Iterator[dict[str, Any]]:
