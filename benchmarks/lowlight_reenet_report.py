@@ -163,19 +163,21 @@ def ship(args: argparse.Namespace) -> None:
 
 CARD = """# reenet.safetensors
 
-A network after REENet (Huang et al., TIP 2022): a dark sRGB picture and a ratio of exposures in, the picture at
-that exposure out. {parameters:,} parameters in float16. Layers, losses and data are ours; it is not the paper's
-network, and its numbers are not the paper's.
+A network after REENet (Huang et al., TIP 2022): a dark sRGB picture and a ratio of exposures in,
+the picture at that exposure out. {parameters:,} parameters in float16. Layers, losses and data are
+ours; it is not the paper's network, and its numbers are not the paper's.
 
-- **Made with** `{command}` (seed with the best validation of {seeds}), on one {machine}, torch {torch}. Another machine
-  gives other roundings, so other weights of the same quality.
-- **Data**: simulated low light (shot, read, row and quantisation noise of a Sony α7S II, ratios 3 to 300, tone curves
-  of contrast 0.4 to 0.6) of {count} photographs: {photos}. They come from Debian and PyPI packages
-  (`benchmarks/lowlight_photos.py`; CC0, CC-BY, CC-BY-SA, LGPL, GPL-2+, BSD, Apache-2.0) and are not part of these
-  weights.
+- **Made with** `{command}`
+  (the seed with the best validation of {seeds}), on one {machine}, torch {torch}.
+  Another machine rounds otherwise and gives other weights of the same quality.
+- **Data**: simulated low light (shot, read, row and quantisation noise of a Sony α7S II, ratios 3
+  to 300, tone curves of contrast 0.4 to 0.6) of {count} photographs: {photos}.
+  They come from Debian and PyPI packages (`benchmarks/lowlight_photos.py`; CC0, CC-BY, CC-BY-SA,
+  LGPL, GPL-2+, BSD, Apache-2.0) and are not part of these weights.
 - **Use**: pictures that were one short exposure of a normal scene. A push of 1.6 to 8.2 stops.
-- **Limits**: trained on simulation only; grain of strong JPEG, motion blur, hot pixels and mixed light were never
-  seen; what noise has destroyed is smoothed, not recovered. Do not take evidence from it.
+- **Limits**: trained on simulation only; grain of strong JPEG, motion blur, hot pixels and mixed
+  light were never seen; what noise has destroyed is smoothed, not recovered. Do not take evidence
+  from it.
 - **Measured** (PSNR in dB, {tested} held-out photographs, mean of seeds {seeds}):
 
 {table}
