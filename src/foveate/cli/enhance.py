@@ -56,6 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a page with sliders before/after; default beside OUT",
     )
     add("--check", metavar="MODEL", help="does it help this model? an .onnx, or a torch export")
+    add("--reference", metavar="FOLDER", help="of --check: the same scenes in good light")
+    add("--size", type=int, default=224, help="of --check: input side, default %(default)s")
+    add(
+        "--norm",
+        default="auto",
+        choices=("auto", "unit", "imagenet", "signed", "byte"),
+        help="of --check: how the model wants its pixels, default %(default)s",
+    )
     add("--page", metavar="FILE", help="write a page that enhances photographs in a browser")
     add("--json", action="store_true", help="print JSON only")
 
@@ -69,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("name what to enhance, e.g. foveate enhance dark.jpg bright.jpg")
     if not 0 < args.video_ema <= 1:
         raise BadInput(f"--video-ema is {args.video_ema:g}; expected more than 0, at most 1")
+    if not 8 <= args.size <= 4096:
+        raise BadInput(f"--size is {args.size}; expected 8 to 4096")
     if not 1 <= args.quality <= 100:
         raise BadInput(f"--quality is {args.quality}; expected 1 to 100")
     enhancer = _enhancer(args)
