@@ -17,6 +17,7 @@ PROMISES = {
     "sparse_report.py": ["retained    ", "before      Sparge(threshold=0.8", "bound       met"],
     "video_gates.py": ["visits 25.0% of the blocks", "gradient of the gate", "step 5:  4 of 24"],
     "training_8_bits.py": ["native   last loss", "sagebwd  last loss", "axis     gradient of q is"],
+    "training_video.py": ["60 steps, loss", "clips: (2, 8, 32, 32, 3) torch.uint8", "1.16 times"],
     "sparse_steps.py": ["step  2 dense", "step  3 sparse, first", "step 11 dense", "6 of 8"],
 }
 
