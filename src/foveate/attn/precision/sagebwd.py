@@ -11,10 +11,10 @@ errors of dS itself cancel.
     P, dS     a scale along the axis not summed      one scale for each tile of 64 × 64
     δ         Σ P∘dP                                 Σ dO∘O
 
-"axis" costs nothing more on a CPU and is 2.5 times closer to exact gradients at the size of scores
-that a fresh model has; with larger scores the forward's error is all that counts. δ from the
-products instead of the rounded output makes the rows of dS sum to 0 as they should. Scales of the
-forward in "axis" are those of `Int8`, so its fast kernels serve.
+"axis" is two to three times closer to exact gradients at the size of scores that a fresh model has
+(docs/sagebwd.md); with larger scores the forward's error is all that counts. δ from the products
+instead of the rounded output makes the rows of dS sum to 0 as they should. Scales of the forward in
+"axis" are those of `Int8`, so its fast kernels serve.
 
 Knobs: the fields below; all but `scales` are there to study what matters.
 Paper: SageBwd (arXiv 2505.11594, section 4; arXiv 2603.02170). How it trains: docs/sagebwd.md.
