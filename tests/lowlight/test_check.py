@@ -15,7 +15,8 @@ from PIL import Image  # noqa: E402
 from torch import nn  # noqa: E402
 
 from foveate import cli  # noqa: E402
-from foveate.lowlight.check import NORMS, _prepared, answer, compare, load  # noqa: E402
+from foveate.lowlight.answers import answer  # noqa: E402
+from foveate.lowlight.check import NORMS, _prepared, compare, load  # noqa: E402
 
 from .samples import dark, scene  # noqa: E402
 
