@@ -101,6 +101,8 @@ def test_mistakes(tmp_path, capsys):
     assert "takes one file; 2" in bad(capsys, "lint", "a.bvh", "b.bvh")
     assert "is not a file" in bad(capsys, "lint", tmp_path / "a.bvh")
     assert 'no category "poems"' in bad(capsys, "bench", "poems")
+    assert 'unknown style "purple"' in bad(capsys, "wave", "--style", "purple", "-o", there)
+    assert "holds no recordings" in bad(capsys, "bench", "--designer", f"replay:{tmp_path}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,9 +164,9 @@ def test_bench_resumes(tmp_path, capsys, monkeypatch):
     made = []
     real = bench.one
 
-    def one(prompt, **options):
+    def one(prompt, designer, **options):
         made.append(prompt.name)
-        return real(prompt, **options)
+        return real(prompt, designer, **options)
 
     monkeypatch.setattr(bench, "one", one)
     words = ["move", "bench", "arms", "-o", str(tmp_path / "r"), *QUICK]

@@ -144,10 +144,10 @@ def _scene(name: str | None) -> Any:
 
 def _plan(text: str, scene: Any, args: argparse.Namespace) -> Any:
     """The plan that is to be performed."""
-    from ..motion import StyleSpec
+    from ..motion.lang import style_named
 
     try:
-        style = StyleSpec(name=args.style) if args.style else None
+        style = style_named(args.style) if args.style else None
         provider = _provider(args)
         if args.plan:
             plan = read_plan(args.plan)

@@ -55,6 +55,7 @@ def synthesize(
         ValueError: The text is empty, or something named does not exist.
     """
     from . import animate, design
+    from .lang import style_named
 
     say = progress or (lambda stage: None)
     if not text.strip():
@@ -67,7 +68,7 @@ def synthesize(
     options = {"candidates": candidates, "budget": budget} if provider is not None else {}
     plan = design(text, scene=scene, provider=provider, seed=seed, **options)
     if style is not None:
-        plan.style = StyleSpec(name=style) if isinstance(style, str) else style
+        plan.style = style_named(style) if isinstance(style, str) else style
     if provider is not None:
         say("animate")
         feedback = "direct" if animator == "auto" else animator

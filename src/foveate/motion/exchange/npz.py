@@ -47,8 +47,8 @@ def plan_of(path: str | Path) -> KeyframePlan | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             text = str(archive["plan_json"]) if "plan_json" in archive.files else ""
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BrokenNPZ(f"{path.name}: not a NumPy archive without pickles ({error})") from None
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        raise BrokenNPZ(f"{path.name}: not a NumPy archive (.npz) without pickles") from None
     return KeyframePlan.from_json(text) if text else None
 
 
@@ -105,7 +105,7 @@ def read_npz(path: str | Path, fps: float | None = None) -> MotionClip:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, BrokenNPZ):
             raise
-        raise BrokenNPZ(f"{path.name}: not a NumPy archive without pickles ({error})") from None
+        raise BrokenNPZ(f"{path.name}: not a NumPy archive (.npz) without pickles") from None
     try:
         if "meta" in held and "qpos" in held:
             return MotionClip.from_bytes(data)

@@ -76,8 +76,8 @@ def _is_number(word: str) -> bool:
 def _from_features(path: Path) -> MotionClip:
     try:
         held = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"not a NumPy array without pickles ({error})") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile):
+        raise ValueError("not a NumPy array (.npy) without pickles") from None
     if held.ndim == 3 and held.shape[1:] == (22, 3):
         return from_positions(held, humanml.FPS)
     clip = from_positions(humanml.recover(held), humanml.FPS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..plan import KeyframePlan, StyleSpec
     from ..scene import Scene
 
-__all__ = ["NotUnderstood", "Reading", "design_offline", "understand"]
+__all__ = ["NotUnderstood", "Reading", "design_offline", "style_named", "understand"]
 
 
 def design_offline(
@@ -61,3 +61,23 @@ def design_offline(
             confidence=0.0,
         )  # fmt: skip
     return compose(reading, text, scene=scene, style=style, seed=seed)
+
+
+def style_named(word: str) -> StyleSpec:
+    """The style that a word stands for: one of the eight, or a word for one ("sad", "tired").
+
+    Raises:
+        ValueError: The word stands for none.
+    """
+    from ..plan import StyleSpec
+    from .words import STYLES
+
+    plain = word.strip().lower()
+    names = list(dict.fromkeys(name for name, _ in STYLES.values()))
+    if plain not in names and plain not in STYLES:
+        raise ValueError(
+            f'unknown style "{word}"; styles are {", ".join(names)}, and words for them such as '
+            "sad, tired, confident, furious"
+        )
+    name, amount = STYLES.get(plain, (plain, 1.0))
+    return StyleSpec(name=plain if plain in names else name, amount=amount)

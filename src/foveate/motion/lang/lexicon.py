@@ -31,6 +31,8 @@ from .words import (
     UNITS,
 )
 
+USUAL = ("walk", "wave", "sit", "jump", "pick_up", "dance")
+"""What is named where nothing known looks like the words."""
 MAX_SKIP = 5
 """Small words a pattern may step over between two of its words."""
 
@@ -169,8 +171,9 @@ def nearest(words: Sequence[str], count: int = 3) -> list[str]:
         for word in words
         for form, name in first.items()
     ]
-    names = dict.fromkeys(name for _, name in sorted(scored, key=lambda s: (-s[0], s[1])))
-    return [name.replace("_", " ") for name in list(names or senses())[:count]]
+    close = sorted((s for s in scored if s[0] > 0.65), key=lambda s: (-s[0], s[1]))
+    names = dict.fromkeys([*(name for _, name in close), *USUAL])
+    return [name.replace("_", " ") for name in list(names)[:count]]
 
 
 @functools.cache

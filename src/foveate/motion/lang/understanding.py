@@ -69,7 +69,7 @@ def understand(text: str) -> Reading:
         raise ValueError('text is empty; expected a sentence such as "a person waves"')
     tokens, notes = tokenize(text, vocabulary(), right_words())
     if not any(t.text[0].isalpha() for t in tokens):
-        raise ValueError(f"text is {text.strip()!r}; expected a sentence with words in it")
+        raise ValueError(f"text is {text.strip()!r}; expected an English sentence")
     found = Reading(notes=notes)
     for clause in split(tokens):
         frame = read(clause)
