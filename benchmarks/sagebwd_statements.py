@@ -165,7 +165,7 @@ CLAIMS = (
     ),
     Claim(
         "SageBwd (ours)",
-        "Smoothing Q pays in gradients once scales are fine and δ is exact (§4: no benefit)",
+        "Smoothing Q pays in gradients once scales are fine and δ is exact (the follow-up: no benefit in training)",
         f"{LAYERS}, worst layer, relative L2 of dQ and dK",
         lambda n: ", ".join(
             f"{x} {max(_default(n, x)):.3f} → {max(n.lesson('model', SMOOTHED, x)):.3f}"
