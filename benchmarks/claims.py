@@ -45,6 +45,7 @@ def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
     from benchmarks import (
         lowlight_reenet_tables,
+    lowlight_sacc_tables,
         moa_tables,
         motion_tables,
         sagebwd_tables,
@@ -58,6 +59,7 @@ def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
         **sparse_tables.parts(),
         **moa_tables.parts(),
         **lowlight_reenet_tables.parts(),
+        **lowlight_sacc_tables.parts(),
         **sagebwd_tables.parts(),
         **vsa_tables.parts(),
         **motion_tables.parts(motion_tables.load()),

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import (
     lowlight_reenet_tables,
+    lowlight_sacc_tables,
     moa_figure,
     moa_tables,
     sagebwd_figure,
@@ -75,6 +76,7 @@ def generated() -> dict[Path, str]:
         **trust_tables.parts(markdown),
         **moa_tables.parts(),
         **lowlight_reenet_tables.parts(),
+        **lowlight_sacc_tables.parts(),
         **sagebwd_tables.parts(),
         **vsa_tables.parts(),
     }
@@ -86,6 +88,7 @@ def generated() -> dict[Path, str]:
         "docs/sparse.md",
         "docs/moa.md",
         "docs/reenet.md",
+        "docs/sacc.md",
         "docs/sagebwd.md",
         "docs/train-video.md",
     ):
