@@ -45,7 +45,7 @@ def rendered(document: dict[str, Any], claims: tuple[Claim, ...]) -> str:
     """docs/claims.md with its generated parts as the records say."""
     from benchmarks import (
         lowlight_reenet_tables,
-    lowlight_sacc_tables,
+        lowlight_sacc_tables,
         moa_tables,
         motion_tables,
         sagebwd_tables,
