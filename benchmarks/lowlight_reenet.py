@@ -29,9 +29,8 @@ import torch
 from torch import Tensor
 
 from foveate.lowlight import weights
-from foveate.lowlight.fem.run import join
 from foveate.lowlight.metrics import psnr, ssim
-from foveate.lowlight.pairs import LowLight, Pair, Source, fixed_crops
+from foveate.lowlight.pairs import LowLight, Pair, Source, fixed_crops, join
 from foveate.lowlight.reenet.losses import Guide
 from foveate.lowlight.reenet.model import REENet
 from foveate.lowlight.reenet.network import Config, Guided

@@ -7,7 +7,7 @@ import torch
 
 from foveate.lowlight.fem import effects, report
 from foveate.lowlight.fem.factors import FACTORS, Factors, build_input, naive_input, preset, stored
-from foveate.lowlight.fem.run import Budget, default_configs, make_data, run
+from foveate.lowlight.fem.run import Budget, default_configs, make_data, raw_data, run
 from foveate.lowlight.jpeg import compress
 from foveate.lowlight.pairs import LowLight, Source
 
@@ -131,6 +131,31 @@ def test_a_run_scores_goes_on_and_is_reported(tmp_path):
         run(some, data, Budget(steps=4, pairs=12), path)
     with pytest.raises(FileNotFoundError, match="main-9"):
         report.write_report(tmp_path, 9)
+
+
+def test_a_folder_of_raw_files_can_be_measured(tmp_path):
+    pytest.importorskip("rawpy")
+    pytest.importorskip("tifffile")
+    from foveate.lowlight.pairs import low_light
+    from foveate.lowlight.raw import write_dng
+    from foveate.lowlight.raw_pairs import RawFolder
+
+    rows = ["short,long"]
+    for n, photo in enumerate(photos(3)):
+        one, _ = low_light(photo, 20 + 20 * n, seed=n)
+        for name, raw, seconds in (("s", one.short_raw, 0.01), ("l", one.long_raw, 0.2 + 0.2 * n)):
+            write_dng(tmp_path / f"{name}{n}.dng", raw, one.camera.at(0), exposure=seconds)
+        rows.append(f"s{n}.dng,l{n}.dng")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    budget = Budget(steps=2, seeds=(0,), widths=(4, 8), pairs=6, patch=16, batch=2)
+    data = raw_data(RawFolder(tmp_path), [1], budget, 3)
+    assert data.photo == [0, 0, 0]
+    assert data.test.ratio.tolist() == pytest.approx([40.0] * 3, rel=1e-3)
+    assert 20 <= data.gain <= 60
+    told = run([Factors.of("all")], data, budget, quiet=True)
+    assert len(told["scores"][0]["psnr"]) == 3
+    with pytest.raises(ValueError, match="expected both kinds"):
+        raw_data(RawFolder(tmp_path), [0, 1, 2], budget)
 
 
 def made(values):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from foveate.lowlight.metrics import ms_ssim, psnr, ssim
-from foveate.lowlight.pairs import LowLight, RawFolder, Source, fixed_crops, low_light
+from foveate.lowlight.pairs import LowLight, Source, fixed_crops, low_light
+from foveate.lowlight.raw_pairs import RawFolder, RawSource, crop
 from foveate.lowlight.sensor import SensorNoise
 
 
@@ -87,6 +88,19 @@ def test_a_folder_of_raw_files_becomes_pairs(tmp_path):
     assert float(folder[1].ratio) == 18.5
     assert torch.allclose(folder[0].short_raw, pair.short_raw, atol=1e-6)
     assert torch.allclose(folder[0].camera.wb, pair.camera.wb, rtol=1e-3)
+    source = RawSource(folder, patch=16, batch=5, seed=3)
+    crops = source(4)
+    assert crops.short.shape == (5, 3, 16, 16)
+    assert torch.equal(source(4).short_raw, crops.short_raw)
+    assert torch.equal(crops.long, crops.camera.render(crops.long_raw))
+    whole = folder[0]
+    flipped = crop(whole, (0.0, 1.0), 16, (True, False))
+    assert torch.equal(flipped.long_raw[0, 0], whole.long_raw[0, 0, 1:9, -9:-1].flip(0))
+    assert torch.equal(flipped.long_raw[0, 2], whole.long_raw[0, 2, 0:8, -9:-1].flip(0))
+    with pytest.raises(ValueError, match="take a smaller patch"):
+        crop(whole, (0, 0), 64)
+    with pytest.raises(ValueError, match="expected some pairs"):
+        RawSource(folder, [])
     write_dng(tmp_path / "l.dng", pair.long_raw[..., :32], camera)
     with pytest.raises(ValueError, match="expected files of one camera"):
         folder[0]

@@ -30,7 +30,8 @@ _PLACES = {
     # camera and RAW
     "Camera": "isp",
     "LowLight": "pairs",
-    "RawFolder": "pairs",
+    "RawFolder": "raw_pairs",
+    "RawSource": "raw_pairs",
     "SensorNoise": "sensor",
     "Source": "pairs",
     "low_light": "pairs",

@@ -1,4 +1,4 @@
-"""Pairs of exposures: simulated from ordinary photographs, or taken from a folder of RAW files.
+"""Pairs of exposures, simulated from ordinary photographs (`raw_pairs` takes them from RAW files).
 
 A photograph is taken for the *long* exposure: the camera's inverse turns it into clean RAW, the
 sensor takes the short exposure of it, and the camera develops both. So all five things are known
@@ -10,12 +10,10 @@ device of the `Source`, and equal seeds give equal pairs.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -224,6 +222,11 @@ class Source:
             self._held = (chunk, self.make(self.batch * self.ahead, self.seed * 7_368_787 + chunk))
         return self._held[1].at(slice(place * self.batch, (place + 1) * self.batch))
 
+    def parameters(self) -> dict[str, Any]:
+        """What decides the pairs, but for the photographs and the seed, as plain values."""
+        told = self.simulator.parameters()
+        return {"simulator": told, "patch": self.patch, "batch": self.batch}
+
     def crops(self, count: int, generator: torch.Generator) -> Tensor:
         """Random crops, flipped and transposed at random, `[count, 3, patch, patch]` in [0, 1]."""
         size = self.patch
@@ -269,66 +272,16 @@ def fixed_crops(photos: Sequence[Tensor], patch: int, most: int = 4) -> list[Ten
     return found
 
 
-class RawFolder:
-    """A user's own exposure-bracketed RAW files as pairs.
-
-    Args:
-        root: Folder with the files and `pairs.csv`, whose columns are `short`, `long` and, if
-            wished, `ratio`; without it the ratio follows from exposure times and ISO.
-
-    Raises:
-        FileNotFoundError: No such folder, list, or file in it.
-        ValueError: A row without a ratio, or two files of different size.
-    """
-
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
-        path = self.root / "pairs.csv"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is missing; expected a list with the columns short,long,ratio"
-            )
-        with path.open(newline="") as file:
-            self.rows = list(csv.DictReader(file))
-        for number, row in enumerate(self.rows):
-            for name in ("short", "long"):
-                if not row.get(name):
-                    raise ValueError(f'{path}, row {number + 1}: no "{name}"')
-                if not (self.root / row[name]).is_file():
-                    raise FileNotFoundError(f"{path}, row {number + 1}: no file {row[name]}")
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Pair:
-        from .raw import read_raw
-
-        row = self.rows[index]
-        short, long = read_raw(self.root / row["short"]), read_raw(self.root / row["long"])
-        if short.packed.shape != long.packed.shape:
-            raise ValueError(
-                f"{row['short']} is {[*short.packed.shape]} and {row['long']} "
-                f"{[*long.packed.shape]}; expected files of one camera"
-            )
-        ratio = float(row.get("ratio") or 0)
-        if not ratio:
-            if not short.light() or not long.light():
-                raise ValueError(
-                    f"{row['short']} or {row['long']} has no exposure time; "
-                    "write the ratio into pairs.csv"
-                )
-            ratio = long.light() / short.light()
-        camera = replace(long.camera, wb=long.camera.wb[None], ccm=long.camera.ccm[None])
-        camera = replace(camera, gain=camera.gain[None], contrast=camera.contrast[None])
-        return Pair(
-            short.packed,
-            long.packed.clamp(0, 1),
-            camera.render(short.packed),
-            camera.render(long.packed),
-            torch.tensor([ratio]),
-            torch.tensor([math.nan]),
-            camera,
-        )
+def join(parts: Sequence[Pair]) -> Pair:
+    """Batches of pairs as one."""
+    names = [n for n in Pair.__dataclass_fields__ if n != "camera"]
+    held = {n: torch.cat([getattr(p, n) for p in parts]) for n in names}
+    cameras = [p.camera for p in parts]
+    one = cameras[0]
+    joined = {
+        n: torch.cat([getattr(c, n) for c in cameras]) for n in ("wb", "ccm", "gain", "contrast")
+    }
+    return Pair(**held, camera=type(one)(**joined, base=one.base))
 
 
 def _unit(photo: Tensor) -> Tensor:

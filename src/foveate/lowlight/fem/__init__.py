@@ -18,6 +18,8 @@ _PLACES = {
     "Factors": "factors",
     "build_input": "factors",
     "Budget": "run",
+    "make_data": "run",
+    "raw_data": "run",
     "run": "run",
     "default_configs": "run",
     "summary": "effects",

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from .. import weights
 from ..metrics import psnr, ssim
-from ..pairs import LowLight, Pair, Source
+from ..pairs import LowLight, Pair, Source, fixed_crops, join
+from ..raw_pairs import RawFolder, RawSource
 from ..train import train
 from ..unet import UNet
 from .factors import FACTORS, Factors, build_input, naive_input, untold_input
@@ -90,8 +91,6 @@ def make_data(
         per_photo: Test crops of each photograph.
         device: Where the pairs lie.
     """
-    from ..pairs import fixed_crops
-
     source = Source(photos, simulator, budget.patch, 1, 0, device)
     parts = [source.make(min(512, budget.pairs - n), 17 + n) for n in range(0, budget.pairs, 512)]
     crops = fixed_crops(test_photos, 2 * budget.patch, per_photo)
@@ -108,16 +107,28 @@ def make_data(
     return Data(join(parts), join(test), photo, math.sqrt(low * high))
 
 
-def join(parts: Sequence[Pair]) -> Pair:
-    """Batches of pairs as one."""
-    names = [n for n in Pair.__dataclass_fields__ if n != "camera"]
-    held = {n: torch.cat([getattr(p, n) for p in parts]) for n in names}
-    cameras = [p.camera for p in parts]
-    one = cameras[0]
-    joined = {
-        n: torch.cat([getattr(c, n) for c in cameras]) for n in ("wb", "ccm", "gain", "contrast")
-    }
-    return Pair(**held, camera=type(one)(**joined, base=one.base))
+def raw_data(
+    folder: RawFolder, test: Sequence[int], budget: Budget, per_pair: int = 8, device: Any = "cpu"
+) -> Data:
+    """A benchmark on a user's own RAW pairs.
+
+    Args:
+        folder: The pairs.
+        test: Indices of those to score; all others are trained on.
+        budget: Numbers and sizes.
+        per_pair: Test crops of each pair.
+        device: Where crops lie.
+
+    Raises:
+        ValueError: Nothing is left to train on, or nothing to score.
+    """
+    rest = [i for i in range(len(folder)) if i not in set(test)]
+    if not rest or not test:
+        raise ValueError(f"{len(folder)} pairs, {len(test)} of them to score; expected both kinds")
+    trained = RawSource(folder, rest, budget.patch, 1, 0, device).make(budget.pairs, 17)
+    parts = [RawSource(folder, [i], 2 * budget.patch, 1, 0, device).make(per_pair, i) for i in test]
+    photo = [n for n in range(len(test)) for _ in range(per_pair)]
+    return Data(trained, join(parts), photo, float(trained.ratio.log().mean().exp()))
 
 
 class Enhancer(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..pairs import Source
+from ..raw_pairs import RawSource
 from ..train import train
 from . import losses
 from .control import PlainUNet
@@ -33,7 +34,7 @@ LR = {"unprocess": 2e-3, "reconstruct": 2e-3, "process": 2e-3, "joint": 1e-3}
 
 
 def fit(
-    source: Source,
+    source: Source | RawSource,
     config: Config | None = None,
     guide: Guide | None = None,
     steps: Mapping[str, int] | None = None,
@@ -91,9 +92,7 @@ def fit(
                 "stage": stage,
                 "guide": guide.kind,
                 "config": model.config.parameters(),
-                "data": source.simulator.parameters(),
-                "patch": source.patch,
-                "batch": source.batch,
+                "data": source.parameters(),
                 "before": begin,
             },
             check=check(model) if check is not None and stage == "joint" else None,
@@ -104,7 +103,7 @@ def fit(
 
 
 def fit_plain(
-    source: Source,
+    source: Source | RawSource,
     size: int,
     steps: int,
     base: str = "power",
