@@ -1,6 +1,5 @@
 """The network after REENet: exposure, tiles, training, and what ships."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -170,21 +169,6 @@ def test_a_raw_file_passes_the_network_by_its_own_door(tmp_path):
     assert (
         found - model.network.process.render(raw * camera.plane_gains() * 8)[0]
     ).abs().max() < 0.02
-
-
-def test_as_a_method_of_enhance_nothing_happens_at_strength_zero():
-    pytest.importorskip("safetensors")
-    from foveate.lowlight.reenet_method import LEAST, Exposed
-
-    model = REENet(shaken())
-    tile = (scene()[0].permute(1, 2, 0) * 0.1).numpy().astype(np.float32)
-    assert np.array_equal(Exposed(0.0, 0.01, model).apply(tile, (0, 0), tile.shape[:2]), tile)
-    full = Exposed(LEAST, 0.01, model).apply(tile, (0, 0), tile.shape[:2])
-    half = Exposed(LEAST / 2, 0.01, model).apply(tile, (0, 0), tile.shape[:2])
-    assert np.allclose(half, (tile + full) / 2, atol=1e-6)
-    mixed = Exposed(1.0, 0.01, model).blended(Exposed(3.0, 0.04, model), 0.5)
-    assert mixed.ev == 2
-    assert mixed.level == pytest.approx(0.02)
 
 
 @pytest.mark.skipif(not model_file.SHIPPED.exists(), reason="no weights ship yet")
