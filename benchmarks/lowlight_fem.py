@@ -117,7 +117,10 @@ def main() -> None:
     two.add_argument("--steps", type=int, default=2000)
     two.set_defaults(run=report)
     args = parser.parse_args()
-    args.run(args)
+    try:
+        args.run(args)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(f"\n{stop or 'stopped'}") from None
 
 
 if __name__ == "__main__":

@@ -236,7 +236,10 @@ def main() -> None:
     three.add_argument("--scale", type=float, default=1.0, help="that of the training")
     three.set_defaults(run=ship)
     args = parser.parse_args()
-    args.run(args)
+    try:
+        args.run(args)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(f"\n{stop or 'stopped'}") from None
 
 
 if __name__ == "__main__":
