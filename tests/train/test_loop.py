@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -195,11 +196,35 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
         fit(net(), loss, batches, Recipe(4, lr=2e-3), folder=tmp_path, facts={"width": 16})
     with pytest.raises(ValueError, match="width 16, this one has 32"):
         fit(net(), loss, batches, Recipe(4), folder=tmp_path, facts={"width": 32})
+    narrow = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.1), nn.Tanh(), nn.Linear(3, 1))
     with pytest.raises(ValueError, match=r"has 0.bias \[16\], the model \[3\]"):
-        fit(nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.1), nn.Tanh(), nn.Linear(3, 1)), loss,
-            batches, Recipe(4), folder=tmp_path)  # fmt: skip
+        fit(narrow, loss, batches, Recipe(4), folder=tmp_path, facts={"width": 16})
     longer = fit(net(), loss, batches, Recipe(6), folder=tmp_path, facts={"width": 16})
     assert [r["step"] for r in longer] == [1, 2, 3, 4, 5, 6]
+
+
+def test_facts_of_any_depth_are_compared(tmp_path):
+    fit(net(), loss, batches, Recipe(2), folder=tmp_path, facts={"plan": {"dim": 4, "deep": 1}})
+    with pytest.raises(ValueError, match="with dim 4, this one has 8; expected the same"):
+        fit(net(), loss, batches, Recipe(2), folder=tmp_path, facts={"plan": {"dim": 8, "deep": 1}})
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_sees_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fit(net(), loss, batches, Recipe(3))
+    lines = sys.stderr.getvalue().split("\r")
+    assert "training ░" in lines[1]
+    assert "0/3" in lines[1]
+    assert "█ 3/3  loss " in lines[-1]
+    assert lines[-1].endswith("\n")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    fit(net(), loss, batches, Recipe(3))
+    assert sys.stderr.getvalue() == ""
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

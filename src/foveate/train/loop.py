@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import NAME, load_checkpoint, read_facts, save_checkpoint
 from .log import Journal, ProgressLine, Record
 from .recipe import Recipe, Share
 
@@ -211,19 +211,25 @@ def _evaluated(model: nn.Module, evaluate, recipe: Recipe) -> dict[str, float]:
 
 def _resume(folder: Path, model: nn.Module, opt: torch.optim.Optimizer, known: dict) -> int:
     """Steps done in the folder's checkpoint; 0 without one."""
-    found = load_checkpoint(folder, model, opt)
-    if found is None:
+    path = folder / NAME
+    if not path.exists():
         return 0
-    step, old = found
-    for what in ("recipe", "facts"):
-        before, now = old.get(what, {}), known[what]
-        for name in sorted(before.keys() | now.keys()):
-            if name != "steps" and before.get(name) != now.get(name):
-                raise ValueError(
-                    f"{folder} holds a training with {name} {before.get(name)!r}, this one has "
-                    f"{now.get(name)!r}; expected the same, or another folder"
-                )
-    return step
+    before, now = _flat(read_facts(path)), _flat(known)  # first: what differs in words, not shapes
+    for name in sorted(before.keys() | now.keys()):
+        if name != "steps" and before.get(name) != now.get(name):
+            raise ValueError(
+                f"{folder} holds a training with {name} {before.get(name)!r}, this one has "
+                f"{now.get(name)!r}; expected the same, or another folder"
+            )
+    return load_checkpoint(folder, model, opt)[0]
+
+
+def _flat(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts without levels: the innermost names alone."""
+    found: dict[str, Any] = {}
+    for name, value in facts.items():
+        found |= _flat(value) if isinstance(value, dict) else {name: value}
+    return found
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
