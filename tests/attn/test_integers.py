@@ -7,9 +7,14 @@ import math
 import pytest
 import torch
 
-from foveate.attn.formats.fp8 import encode_fp8_channels
+from foveate.attn.formats.fp8 import encode_fp8_channels, encode_fp8_rows
 from foveate.attn.formats.granularity import key_groups, query_groups
-from foveate.attn.formats.integer import encode_channels, encode_channels_and_tiles, encode_rows
+from foveate.attn.formats.integer import (
+    encode_channels,
+    encode_channels_and_tiles,
+    encode_rows,
+    encode_tiles,
+)
 from tests.attn.kit import random
 
 
@@ -115,3 +120,22 @@ def test_a_channel_of_zeros_is_zero():
     v[..., 2] = 0
     for coded in (encode_channels(v), encode_channels_and_tiles(v, 32), encode_fp8_channels(v)):
         assert coded.decode()[..., 2].eq(0).all()
+
+
+def test_one_scale_for_each_tile_of_keys():
+    v = torch.arange(1.0, 1 + 5 * 4).view(1, 1, 5, 4)
+    v[0, 0, 4] = 0
+    found = encode_tiles(v, 2)
+    assert found.tile_scale.shape == (1, 1, 3, 1)
+    torch.testing.assert_close(found.tile_scale[0, 0, :2, 0] * 127, torch.tensor([8.0, 16.0]))
+    assert found.codes[0, 0, 1, 3] == found.codes[0, 0, 3, 3] == 127
+    assert not found.codes[0, 0, 4].any()
+    torch.testing.assert_close(found.decode(), v, rtol=0, atol=16 / 254)
+
+
+def test_fp8_rows_share_a_scale_by_group():
+    x = torch.tensor([[1.0, -2.0], [0.5, 4.0], [0.0, 1e-3], [0.0, 0.0]]).view(1, 1, 4, 2)
+    found = encode_fp8_rows(x, torch.tensor([0, 0, 1, 2]), 3, "e4m3", 448.0)
+    torch.testing.assert_close(found.scale[0, 0, :2, 0] * 448, torch.tensor([4.0, 1e-3]))
+    assert found.codes.float().abs().max() == 448
+    torch.testing.assert_close(found.decode(), x, rtol=2**-4, atol=0)
