@@ -3,7 +3,7 @@
     MoA          as `foveate tune` makes them, profiled at 2048, 4096 and 8192 tokens
     MoA-joint    the same, with the joint score instead of the paper's
     MoA-plain    the same without "facts", the kind of calibration that resembles the tests
-    MoA-short    profiled at 1024 and 2048 tokens only, to be used on longer texts
+    MoA-short    profiled at 2048 tokens only, to be used on longer texts
     split        heads that lose most by streaming see everything (as DuoAttention splits them)
     uniform      one window with a sink for all heads (StreamingLLM)
 
@@ -33,12 +33,12 @@ from foveate.tune.store import Store
 DENSITIES = (0.75, 0.5, 0.25)
 CALIBRATED = 0.45  # share of the novel that plans may come from
 STREAMING = 256  # tokens of a head that only streams, sink included
-_FULL = Settings((2048, 4096, 8192), 0.5, samples=(12, 12, 3), validation=3072, items=6, plans=5)
+_FULL = Settings((2048, 4096, 8192), 0.5, samples=(12, 12, 3), validation=3072, items=6, plans=3)
 SEARCHES = {
     "MoA": _FULL,
     "MoA-joint": replace(_FULL, score="joint"),
     "MoA-plain": replace(_FULL, kinds=("recall", "summary"), samples=(8, 8, 2)),
-    "MoA-short": replace(_FULL, lengths=(1024, 2048), samples=12, beyond=(4096, 8192)),
+    "MoA-short": replace(_FULL, lengths=(2048,), samples=12, beyond=(4096, 8192)),
 }
 FEW = ("MoA-joint", "MoA-plain", "MoA-short")  # not at every density
 WAYS = (

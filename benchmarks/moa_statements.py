@@ -124,8 +124,8 @@ CLAIMS = (
     Claim(
         "MoA",
         "Plans go on to work on longer texts than they were made with (elastic rules, table 5)",
-        "one number in a novel, 4096 and 8192 tokens, density 0.5; a plan made on 1024 and 2048 "
-        "tokens beside one made on up to 8192",
+        "one number in a novel, 4096 and 8192 tokens, density 0.5; a plan made on 2048 tokens "
+        "beside one made on up to 8192",
         lambda n: "; ".join(
             f"{x}: {_accuracies(n, 'dense', 'MoA 0.5', 'MoA-short 0.5', 'uniform 0.5', length=x)}"
             for x in (4096, 8192)

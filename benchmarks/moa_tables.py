@@ -17,7 +17,7 @@ SEARCHES = {
     "MoA": "as above",
     "MoA-joint": "with the joint score",
     "MoA-plain": "made without “facts”",
-    "MoA-short": "made on 1,024 and 2,048 tokens",
+    "MoA-short": "made on 2,048 tokens only",
 }
 TASKS = {"needle_text": "one number", "multikey": "one number of six", "text": "novel"}
 
