@@ -71,7 +71,7 @@ def gates(result: Record) -> list[tuple[str, float, float, bool]]:
     ce = mean("SACC-CE")
     fixed = {n: mean(n) for n in FIXED if n in arms}
     best = max(fixed, key=fixed.__getitem__)
-    gamma = max(fixed[n] for n in GAMMAS)
+    gamma = max(fixed[n] for n in GAMMAS if n in fixed)
     kept = [s for s in result["seeds"] if "SACC+" in s["arms"]]
     guarded = [s for s in kept if s["arms"]["SACC+"].get("guard", 0)] or kept
     drop = sum(s["arms"]["clean"]["accuracy"] - s["arms"]["SACC+"]["clean"] for s in guarded)
