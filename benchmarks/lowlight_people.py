@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def main() -> None:
     args = parser.parse_args()
     photos = load(args.photos, PATCH_PHOTOS | MORE_PHOTOS)
     seen = [v for k, v in photos.items() if k not in (*HELD_OUT, *CHOOSING)]
-    dark, bright = pairs(seen, args.pairs, args.seed)
+    dark, bright = _cached(args.work / "pairs.npz", lambda: pairs(seen, args.pairs, args.seed))
     choosing = pairs([photos[name] for name in CHOOSING], 320, 2)
     held = [photos[name] for name in HELD_OUT]
     tests = {k: pairs(held, 120, 1, (k, k)) for k in (1.0, 3.0, 10.0, 30.0, 100.0)}
@@ -122,6 +123,17 @@ def measure(curve: ConcaveCurve, dark: Tensor, bright: Tensor) -> dict[str, Any]
         found |= {name: _psnr(baseline(x), y) for name, baseline in BASELINES.items()}
         found["best single gain, known original"] = _psnr(_best_gain(x, y), y)
     return {name: round(value, 2) for name, value in found.items()}
+
+
+def _cached(path: Path, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Pairs from a file of an earlier call, so that going on does not begin with making them."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = path.with_name(".pairs.npz")
+        np.savez(work, *(x.numpy() for x in make()))
+        work.replace(path)
+    with np.load(path) as held:
+        return torch.from_numpy(held["arr_0"]), torch.from_numpy(held["arr_1"])
 
 
 def _best_gain(x: Tensor, y: Tensor) -> Tensor:
