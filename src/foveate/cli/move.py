@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="auto (default), none, or one tracker: T1, T2, T4",
     )
+    add("--alive", action="store_true", help="breathing, a little sway, eyes that arrive first")
     add("--best-effort", action="store_true", help="stand idle where nothing is understood")
     add("--seed", type=int, default=0, help="default %(default)s; the same seed, the same motion")
     add("--fps", type=float, default=30.0, help="frames per second, default %(default)g")
@@ -203,13 +204,14 @@ def perform(plan: Any, args: argparse.Namespace, progress: Progress) -> Any:
         "fill": "filling in",
         "track": "physics",
         "slower": "physics, slower",
-        "assist": "physics, with a helper force",
+        "rescue": "physics, by trial",
     }
     try:
         return go(
             plan,
             physics=args.physics,
             fps=args.fps,
+            alive=1.0 if args.alive else 0.0,
             progress=lambda stage: progress.step(words.get(stage, stage)),
         )
     except (ValueError, RuntimeError) as error:

@@ -41,6 +41,7 @@ _PLACES = {
     "edit": "editing",
     "realize": "filling",
     "fill": "filling",
+    "liven": "secondary",
     "track": "tracking",
     "lint": "check",
     "repair": "check",

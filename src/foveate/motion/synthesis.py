@@ -84,6 +84,7 @@ def perform(
     *,
     physics: str = "auto",
     fps: float = 30.0,
+    alive: float = 0.0,
     progress: Callable[[str], None] | None = None,
 ) -> MotionClip:
     """Fill a plan and let a body perform it, slower if need be.
@@ -92,13 +93,14 @@ def perform(
         plan: With or without realised poses.
         physics: As `method` of `track`.
         fps: Frames per second.
+        alive: How much breathing and sway is laid over the motion; see `liven`.
         progress: Called with the name of each stage as it begins.
     """
-    from . import fill, track
+    from . import fill, liven, track
 
     say = progress or (lambda stage: None)
     say("fill")
-    clip = fill(plan, fps)
+    clip = liven(fill(plan, fps), alive, plan.seed)
     if physics == "none":
         return clip
     say("track")
@@ -108,7 +110,7 @@ def perform(
     if first.report.good:
         return first
     say("slower")
-    slow = fill(plan, fps, tempo=1 / SLOWER)
+    slow = liven(fill(plan, fps, tempo=1 / SLOWER), alive, plan.seed)
     second = track(slow, "T1")
     second.report.attempts = [
         *first.report.attempts,
