@@ -9,6 +9,7 @@ pytest.importorskip("mujoco")
 pytest.importorskip("mink")
 
 from foveate.motion import Scene, fill, track
+from foveate.motion.check import measure
 from foveate.motion.mjcf import model_of
 from foveate.motion.synthesis import perform
 from foveate.motion.tracking.qp import PRESETS, QPTracker
@@ -66,7 +67,8 @@ def test_bodies_do_what_is_asked_without_help(made, limit_cm):
 def test_sitting_ends_on_the_seat():
     clip = track(fill(SIT), "T1")
     assert not clip.report.fell
-    assert clip.report.end_error_cm < 6
+    assert clip.report.end_error_cm < 10  # the trunk may end up leaning back a little
+    assert measure(clip).slide_cm < 1
     assert clip.sites("L_seat_back")[-1, 0, 2] == pytest.approx(0.44, abs=0.04)
 
 

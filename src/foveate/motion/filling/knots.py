@@ -86,6 +86,9 @@ class Place:
             pivot[0] = -body.heel_back
         roll = rot.axis_angle([0.0, 1.0, 0.0], np.float64(pitch))
         local = pivot + rot.rotate(roll, ankle - pivot)
+        if pitch > 0:  # the toes stay flat below their joint, which comes down as the foot rolls
+            joint = body.ankle_height + body.offsets[JOINT["L_foot"], 2]
+            local[2] += joint * (1 - np.cos(pitch))
         return self.position + rot.rotate(flat, local), rot.multiply(flat, roll)
 
     def centre(self, body: Body) -> Array:

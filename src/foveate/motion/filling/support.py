@@ -14,10 +14,11 @@ import numpy as np
 from .. import rotations as rot
 from ..body import JOINT, Body
 from ..kinematics import fk_qpos
-from .knots import FOOT_FAMILY, Knot, Place, carrying, inside, into_polygon, support_points
+from .knots import FOOT_FAMILY, SOFT, Knot, Place, carrying, inside, into_polygon, support_points
 from .solver import Solver, Wishes
 
 SHIFT = (0.4, 0.65)  # seconds, shortest and usual
+SIT_UP = 0.8  # seconds, shortest: a trunk that rocks upright faster goes on rocking backwards
 MARGIN = 0.02
 
 
@@ -81,7 +82,8 @@ def _arrive(after: Knot, centre: np.ndarray, solver: Solver) -> tuple[Knot, Knot
     arrival.ease, arrival.lift = after.ease, after.lift
     span = float(np.clip(0.4 * after.span, *SHIFT))
     arrival.span = max(after.span - span, min(after.span, 0.45))
-    settle = replace(after, span=span, minimum=SHIFT[0], ease="smooth")
+    least = SIT_UP if any(part in SOFT for part in after.contacts) else SHIFT[0]
+    settle = replace(after, span=max(span, least), minimum=least, ease="smooth")
     return arrival, settle
 
 
@@ -91,12 +93,16 @@ def _shifted(knot: Knot, centre: np.ndarray, solver: Solver) -> Knot:
     assert wishes is not None
     only_feet = all(part in FOOT_FAMILY for part in knot.contacts)
     moved = replace(wishes, com=np.array([*centre, 0.0]))
-    if not only_feet:
+    seated = any(part in SOFT for part in knot.contacts)
+    if not only_feet and not seated:  # on knees or hands, the pelvis goes where the weight must
+        moved.root_cost = (0, 0, 2, 3, 2, 4)
+        moved.com_cost = (12, 12, 0)
+    if seated:
         # a seated body leans forward over its feet; the seat stays where it is
         moved.root_cost = (6, 6, 8, 1, 0.05, 1)
         moved.com_cost = (12, 12, 0)
     qpos = solver.solve(knot.qpos, moved, 40)
-    if not only_feet:
+    if seated:
         qpos = _raised(qpos, knot, moved, solver)
     return replace(
         knot, qpos=qpos, centre=centre, key="", hold=0.0, wishes=moved, through=False, speed=0.0

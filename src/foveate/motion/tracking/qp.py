@@ -37,7 +37,7 @@ CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
 FRICTION, PUSH = 0.5, 2000.0
 FORCE, SHEAR = 1e-5, 1e-4  # price of a contact force, upright and along the surface, per N²
 SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
-REST_COM, REST_ROOT = 0.1, 3.0  # a seat carries the body: its balance matters less, its place more
+REST_COM = 0.1  # share of the centre of mass's weight while a seat carries the body
 HELP, HELP_TURN = 2e-4, 2e-3  # price of the helper force (per N²) and torque (per N²m²)
 MOMENT = 1e-5  # seconds
 EQUAL = 5  # daqp's word for an equality
@@ -169,8 +169,7 @@ class QPTracker:
         bias = data.qfrc_bias - data.qfrc_passive
         wish = self._wish(step)
         weight = np.ones(nv)
-        resting = bool(ref.resting[step])
-        weight[:6] = max(preset.root, REST_ROOT) if resting else preset.root
+        weight[:6] = preset.root
         weight[_LEGS] = preset.legs
         flying = self.contacts.flying(step) and not help_limit
         if flying:  # nothing can push the body now: only its posture and its turn are left
@@ -178,7 +177,7 @@ class QPTracker:
             weight[3:6] = 2.0
         hessian = np.diag(weight + 1e-6)
         linear = -weight * wish
-        central = preset.com * (REST_COM if resting else 1.0)
+        central = preset.com * (REST_COM if ref.resting[step] else 1.0)
         if central and not flying:
             jacobian = np.empty((3, nv))
             mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
@@ -193,8 +192,8 @@ class QPTracker:
             )
             hessian += central * jacobian.T @ jacobian
             linear -= central * jacobian.T @ wanted
-        self._swing(step, hessian, linear)
         contacts, strayed = self.contacts.rows(step, data)
+        self._swing(step, hessian, linear)
         if len(contacts):
             hessian += CONTACT * contacts.T @ contacts
             held = CONTACT_RATE * contacts @ data.qvel + CONTACT_KP * strayed
