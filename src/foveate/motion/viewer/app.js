@@ -30,7 +30,7 @@
   if (renderer) {
     renderer.outputColorSpace = THREE.SRGBColorSpace;
     renderer.shadowMap.enabled = true;
-    renderer.shadowMap.type = THREE.PCFSoftShadowMap;
+    renderer.shadowMap.type = THREE.PCFShadowMap;
     renderer.setPixelRatio(Math.min(2, window.devicePixelRatio || 1));
     view.prepend(renderer.domElement);
     controls = new THREE.OrbitControls(camera, renderer.domElement);
