@@ -4,7 +4,7 @@
     python -m benchmarks.lowlight_fem report runs/fem
 
 `run` trains one enhancer per configuration and seed and goes on after a stop. `report` writes
-benchmarks/results/lowlight-fem.json and, beside the scores, fem_report.{md,png}.
+benchmarks/results/lowlight-fem.json, docs/fem.png and, beside the scores, fem_report.{json,md,png}.
 
 The one thing to know: five studies are made. The main one has random tone curves; "one curve" has
 the same S-curve for all pictures, "power" a pure power law, "naive" drops the controls as well, and
@@ -28,6 +28,7 @@ from foveate.lowlight.pairs import LowLight
 from .lowlight_split import SIDE, TEST, TRAIN, photographs
 
 RESULT = Path(__file__).parent / "results" / "lowlight-fem.json"
+PICTURE = Path(__file__).parent.parent / "docs" / "fem.png"
 RATIOS = (10, 30, 100, 300)
 SPAN = (10.0, 300.0)
 FEW = [Factors.of(c) for c in ("none", "L", "T", "LT")]
@@ -92,6 +93,9 @@ def report(args: argparse.Namespace) -> None:
     result = write_report(Path(args.runs), args.steps)
     result["photos"] = {"train": TRAIN, "test": TEST, "side": SIDE}
     weights.write_bytes(RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    drawn = Path(args.runs) / "fem_report.png"
+    if drawn.exists():
+        weights.write_bytes(PICTURE, drawn.read_bytes())
     print((Path(args.runs) / "fem_report.md").read_text())
 
 
