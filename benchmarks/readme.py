@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    lowlight_enhance_tables,
     lowlight_reenet_tables,
     lowlight_sacc_tables,
     moa_figure,
@@ -75,6 +76,7 @@ def generated() -> dict[Path, str]:
         "environment": environment_table,
         **trust_tables.parts(markdown),
         **moa_tables.parts(),
+        **lowlight_enhance_tables.parts(),
         **lowlight_reenet_tables.parts(),
         **lowlight_sacc_tables.parts(),
         **sagebwd_tables.parts(),
@@ -86,6 +88,7 @@ def generated() -> dict[Path, str]:
         "docs/benchmarks.md",
         "docs/install.md",
         "docs/sparse.md",
+        "docs/lowlight.md",
         "docs/moa.md",
         "docs/reenet.md",
         "docs/sacc.md",

@@ -22,6 +22,7 @@ FORBIDDEN = {
     "models": ["foveate.cli"],
     "tune": ["foveate.cli"],
     "train": ["foveate.cli", "foveate.lowlight", "foveate.motion"],
+    "lowlight": ["foveate.attn", "foveate.models", "foveate.tune", "foveate.motion"],
     "motion": ["foveate.attn", "foveate.models", "foveate.tune", "foveate.measure"],
 }
 

@@ -29,6 +29,9 @@ OPTIONAL = {
     "mujoco": ("motion", "foveate move: bodies and physics"),
     "mink": ("motion", "foveate move: poses from goals"),
     "imageio-ffmpeg": ("motion", "foveate move: MP4 videos"),
+    "opencv-python-headless": ("lowlight", "foveate enhance"),
+    "av": ("lowlight", "foveate enhance: videos"),
+    "rawpy": ("lowlight", "foveate enhance: camera RAW"),
     "triton": (None, "GPU kernels, later"),
 }
 """Package → (extra that installs it, what it is for)."""
