@@ -226,6 +226,23 @@ def test_searches_with_other_kinds_share_what_was_profiled(model, text, settings
     assert not torch.equal(alone[512]["abs"], both[512]["abs"])
 
 
+def test_a_data_set_serves_as_well(model, settings):
+    from foveate.tune.moa.pipeline import find
+
+    torch.set_num_threads(1)
+    records = [Record(" ".join(f"r{n}c{i}" for i in range(900)), f"What is {n}?") for n in range(4)]
+    store = Store(None, {})
+    settings = replace(settings, lengths=(256,), samples=2, validation=320, items=1, intervals=1)
+    plan = find(model, Words(), records, settings, store, lambda label: None)
+    assert plan.density(256) <= 0.5
+    items = [name for name in store.found if name.startswith("item/")]
+    assert sorted(name.split("/")[4:] for name in items) == [
+        ["calibration", "record", "256", "0"],
+        ["calibration", "record", "256", "1"],
+        ["validation", "record", "320", "0"],
+    ]
+
+
 def test_plans_may_be_tried_in_another_way(model, text, settings):
     from contextlib import nullcontext
 
@@ -260,5 +277,14 @@ def test_rules_for_query_heads_and_other_scores(model, text, settings):
 def test_settings_are_checked(settings):
     with pytest.raises(ValueError, match="a length is 130; expected whole blocks"):
         replace(settings, lengths=(130,))
+    with pytest.raises(
+        ValueError, match=r"samples is \(3,\); expected one number, or one for each"
+    ):
+        replace(settings, samples=(3,))
+    assert replace(settings, samples=(3, 1)).read == {256: 3, 512: 1}
+    with pytest.raises(ValueError, match="least is 2; expected a share"):
+        replace(settings, least=2)
+    with pytest.raises(ValueError, match=r"kinds is \('poem',\); expected some of facts"):
+        replace(settings, kinds=("poem",))
     with pytest.raises(ValueError, match='score is "best"'):
         replace(settings, score="best")
