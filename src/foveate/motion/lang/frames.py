@@ -84,6 +84,7 @@ def content_words(tokens: Sequence[Token]) -> list[Token]:
         t
         for t in tokens
         if t.text[0].isalpha()
+        and not t.who
         and t.text not in FUNCTION_WORDS
         and t.text not in SUBJECTS
         and not (LIGHT_VERBS & set(t.lemmas) and not t.used)

@@ -60,7 +60,7 @@ def _subject(tokens: list[Token], head: int) -> None:
     while at > 0 and (tokens[at].text in AUXILIARY or tokens[at].text.endswith("ly")):
         at -= 1
     if at > 0 and tokens[at - 1].text in DETERMINERS and tokens[at].text not in OBJECTS:
-        tokens[at].used = True
+        tokens[at].who = True
 
 
 def _slots(frame: Frame, tokens: list[Token], match: Match | None) -> None:

@@ -25,6 +25,7 @@ class Token:
         value: The number it stands for, or None.
         form: "ing", "ed" or "" by its ending.
         used: Whether some rule understood it.
+        who: Whether it only says who moves; such a word counts neither as understood nor as not.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Token:
     value: float | None = None
     form: str = ""
     used: bool = field(default=False, compare=False)
+    who: bool = field(default=False, compare=False)
 
     @property
     def lemma(self) -> str:

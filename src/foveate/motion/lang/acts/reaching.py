@@ -18,6 +18,7 @@ from .common import WORD, Frame, State, Step, angles, arm_side, arms_down, step
 NEAR = 0.52
 """Metres ahead of the body's middle at which a hand works without a step."""
 HEIGHT = 1.72
+"""Stature that the heights of shoulders are judged by, metres."""
 
 
 def thing_of(f: Frame, s: State) -> str | None:
