@@ -31,7 +31,7 @@ def run(
     e: Expander, gait: Gait, steps: Steps, holds: list[tuple[str, Place]], hinges: Array
 ) -> None:
     """Append the knots of a run along its footholds."""
-    from .gait import FIRST_SHIFT, LAST_SHIFT, arms_free
+    from .stepping import FIRST_SHIFT, LAST_SHIFT, arms_free
 
     flight = -steps.double
     stance = max(0.14, steps.swing - 2 * flight)
@@ -105,7 +105,7 @@ def _knot(
 ) -> Knot:
     """One instant of a run; `front` is the leg that is or swings ahead ("" for neither)."""
     feet = {FOOT_FAMILY[p]: c for p, c in contacts.items()}
-    from .gait import leg_costs, middle_yaw
+    from .stepping import leg_costs, middle_yaw
 
     swing = steps.arms if front else 0.0
     told: dict[str, float] = {"torso.flex": 0.5 * steps.lean + 3}
