@@ -103,14 +103,15 @@ class Bench:
             except ModuleNotFoundError:  # CLAHE, where OpenCV is not installed
                 continue
         asked = self.args.arms.split(",")
-        if "ce" in asked:
+        if "ce" in asked or "plus" in asked:
             main = self.ce("SACC-CE", channels="shared")
-            self.ce("SACC-CE, rgb", channels="rgb")
-            self.ce("SACC-CE, rgb, balanced", {"balance": 0.5}, channels="rgb")
             if "plus" in asked:
                 self.plus(main)
-        if "pt" in asked:
-            for name in TASKS:
+        if "ce" in asked:
+            self.ce("SACC-CE, rgb", channels="rgb")
+            self.ce("SACC-CE, rgb, balanced", {"balance": 0.5}, channels="rgb")
+        for name in TASKS:
+            if "pt" in asked or name in asked:
                 self.pt(name)
         if "ablations" in asked:
             self.ce("SACC-CE, hyperbolas vote", {"family": JOURNAL}, channels="shared")
@@ -184,12 +185,20 @@ class Bench:
             (train.clean, train.labels),
             steps=self.steps // 2,
             batch=64,
+            mix=1.0,
             augment=_strong,
             augment_normal=photopatch.usual,
             seed=self.args.seed,
         )
-        clean = accuracy(tuned, test.clean, test.labels)
-        self.note("SACC+", accuracy(tuned, test.dark, test.labels, curve), clean=clean)
+        old = dict(self.model.named_parameters())
+        new = {name: p.clone() for name, p in tuned.named_parameters()}
+        for mix in (1.0, 0.75, 0.5, 0.25):
+            with torch.no_grad():
+                for name, p in tuned.named_parameters():
+                    p.copy_(torch.lerp(old[name], new[name], mix))
+            clean = accuracy(tuned, test.clean, test.labels)
+            value = accuracy(tuned, test.dark, test.labels, curve)
+            self.note(f"SACC+, mix {mix:g}", value, clean=clean)
 
     def test(self, enhance: Callable[[Tensor], Tensor]) -> float:
         """Accuracy of the frozen classifier on dark test crops behind an enhancement."""

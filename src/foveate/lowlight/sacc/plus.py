@@ -4,8 +4,9 @@
     minimise  CE(model(enhanced dark), answer)
               + CE(model(normal), true label) + guard · KL(model before(normal) ‖ model(normal))
 
-The one thing to know: the half in normal light is what keeps the model good there; statistics of
-batch normalisation stay as they were, for the same reason.
+The one thing to know: the half in normal light keeps the model good there; for the same reason
+statistics of batch normalisation stay as they were, and the result lies half-way between the old
+weights and the new ones (`mix`; Wortsman et al., CVPR 2022, on why a mean keeps both skills).
 
 Source: Wang et al., ACM MM 2022, which names the stage; its details are ours.
 """
@@ -38,6 +39,7 @@ def adapt_plus(
     batch: int = 64,
     lr: float = 2e-4,
     guard: float = 1.0,
+    mix: float = 0.5,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     augment_normal: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     seed: int = 0,
@@ -58,6 +60,7 @@ def adapt_plus(
         batch: Dark pictures per step, and as many normal ones.
         lr: Highest learning rate; a tenth of the model's own is a good start.
         guard: Weight of the distance from what the model said about normal light before.
+        mix: Share of the new weights in the result, in (0, 1]; the rest are the old ones.
         augment: `augment(x, generator)` on the dark half; answers are given without it.
         augment_normal: The same for the half in normal light; what the model was trained with.
         seed: Of batches and augmentation.
@@ -65,9 +68,14 @@ def adapt_plus(
         quiet: No progress bar.
         **options: Further ones of `foveate.lowlight.train.train`.
 
+    Raises:
+        ValueError: mix is out of range.
+
     Returns:
         The adapted model, frozen. It expects what the curve gives: put the curve before it.
     """
+    if not 0 < mix <= 1:
+        raise ValueError(f"mix is {mix}; expected a share in (0, 1]")
     model = Frozen.of(model)
     tuned = copy.deepcopy(model)
     device = tuned.device
@@ -120,6 +128,9 @@ def adapt_plus(
         )
         for p in tuned.model.parameters():
             p.requires_grad_(False)
+    with torch.no_grad():
+        for new, old in zip(tuned.parameters(), model.parameters(), strict=True):
+            new.lerp_(old, 1 - mix)
     return tuned
 
 
