@@ -87,7 +87,6 @@ def test_luma_keeps_hue_and_shared_does_not():
 def test_tiles_leave_no_seams(monkeypatch):
     pixels = dark(scene(400, 520), 20, 4e-4)
     whole = Enhancer().picture(Picture(pixels)).picture.pixels
-    monkeypatch.setattr(enhance, "TILE", 160)
     monkeypatch.setattr(
         enhance, "tiles", lambda size, margin=0, cut=enhance.tiles: cut(size, margin, 160)
     )

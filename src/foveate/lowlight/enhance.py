@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from torch import Tensor
 from . import denoise, tone
 from .files import Picture
 from .methods import Curve, Whole, method_named
-
-TILE = 768
-"""Side of a tile without its margin, in pixels; a multiple of `denoise.STEP`."""
+from .tiling import Box, side_by_side, tiles
 
 NOISY_EV = 2.0
 """A push of this many stops is denoised in full, a smaller one in proportion."""
@@ -187,13 +184,17 @@ def rendered(
     out = np.empty_like(pixels)
     top = np.float32(np.iinfo(pixels.dtype).max)
     margin = denoise.MARGIN if noise is not None else getattr(decision, "margin", 0)
-    for outer, inner, place in tiles(pixels.shape[:2], margin):
+
+    def work(boxes: tuple[Box, Box, Box]) -> None:
+        outer, inner, place = boxes
         tile = pixels[outer].astype(np.float32) / top
         if not isinstance(decision, Whole):
             tile = decision.apply(tile, (outer[0].start, outer[1].start), pixels.shape[:2])
         if noise is not None:
             tile = denoise.apply(tile, noise, amount)
         out[place] = np.rint(np.clip(tile[inner], 0, 1) * top).astype(out.dtype)
+
+    side_by_side(work, tiles(pixels.shape[:2], margin))
     return out
 
 
@@ -244,36 +245,6 @@ def statistics(pixels: np.ndarray, bins: int = 64) -> dict[str, Any]:
         "black": round(float((codes == 0).all(axis=1).mean()), 5),
         "histogram": [[round(float(n) / len(some), 5) for n in row] for row in counts],
     }
-
-
-Box = tuple[slice, slice]
-
-
-def tiles(
-    size: tuple[int, int], margin: int = 0, side: int = TILE
-) -> Iterator[tuple[Box, Box, Box]]:
-    """Cut a picture into tiles.
-
-    Args:
-        size: Its height and width.
-        margin: Pixels that a tile sees around itself; a multiple of `denoise.STEP`.
-        side: Of a tile without its margin.
-
-    Yields:
-        What a tile sees of the picture, its own part of that, and its own part of the picture.
-    """
-    for y in range(0, size[0], side):
-        for x in range(0, size[1], side):
-            place = (slice(y, min(y + side, size[0])), slice(x, min(x + side, size[1])))
-            outer = tuple(
-                slice(max(0, s.start - margin), min(s.stop + margin, n))
-                for s, n in zip(place, size, strict=True)
-            )
-            inner = tuple(
-                slice(s.start - o.start, s.stop - o.start)
-                for s, o in zip(place, outer, strict=True)
-            )
-            yield outer, inner, place
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:

@@ -23,9 +23,10 @@ import cv2
 import numpy as np
 
 from . import denoise
-from .enhance import Enhancer, measured, rendered, statistics, thumbnail, tiles
+from .enhance import Enhancer, measured, rendered, statistics, thumbnail
 from .files import VIDEO, BadPicture, complete
 from .methods import Whole
+from .tiling import tiles
 
 CUT = 0.35
 """Relative change of a thumbnail from one frame to the next that counts as a cut."""
