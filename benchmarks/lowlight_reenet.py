@@ -160,6 +160,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "linear-loss": {"guide": Guide(linear=True)},
     "no-amplification": {"config": Config(amplify=False)},
     "joint-only": {"apart": False},
+    "no-bridge": {"config": Config(bridge=False)},
 }
 """Name → what differs from the network after REENet."""
 
@@ -194,7 +195,7 @@ def _uses(model: REENet) -> dict[str, Enhance]:
 
     def bypass(pair: Pair) -> Tensor:
         raw = pair.short_raw * pair.camera.plane_gains()
-        return net.process(net.expose(raw, pair.ratio))
+        return net.from_raw(raw, pair.ratio)
 
     return {
         "reenet, RAW": bypass,

@@ -97,7 +97,8 @@ def process_loss(
     _, true = raws(pair, "noisy")
     scale = 0.02 * torch.rand(len(pair), 1, 1, 1, generator=generator, device=true.device)
     noise = torch.randn(true.shape, generator=generator, device=true.device)
-    return {"loss": (model.process(true + scale * noise) - pair.long).abs().mean()}
+    found = model.process(true + scale * noise, pair.short, pair.ratio)
+    return {"loss": (found - pair.long).abs().mean()}
 
 
 def joint_loss(
@@ -109,7 +110,7 @@ def joint_loss(
     u = model.unprocess
     raw = u(pair.short, jittered(u.level(pair.short), generator))
     exposed = model.expose(raw, pair.ratio)
-    found = model.process(exposed)
+    found = model.process(exposed, pair.short, pair.ratio)
     parts = {"picture": (found - pair.long).abs().mean()}
     first, second, third, fourth, fifth = guide.weights
     loss = third * parts["picture"]
@@ -122,7 +123,7 @@ def joint_loss(
         loss = loss + first * parts["unprocess"] + second * parts["reconstruct"]
     if guide.kind != "none" and fifth:
         some = pair.at(slice(0, (len(pair) + 1) // 2))
-        direct = model.process(model.expose(raws(some, "noisy")[0], some.ratio))
+        direct = model.from_raw(raws(some, "noisy")[0], some.ratio)
         parts["bypass"] = (direct - some.long).abs().mean()
         loss = loss + fifth * parts["bypass"]
     if fourth:

@@ -147,7 +147,7 @@ class REENet:
 
         def work(mosaic_part: Tensor) -> Tensor:
             part = mosaic.pack(mosaic_part[:, 0])
-            return self.network.process(self.network.expose(part, k)).clamp(0, 1)
+            return self.network.from_raw(part, k).clamp(0, 1)
 
         spread = mosaic.unpack(raw).unsqueeze(1).expand(-1, 3, -1, -1)
         picture = tiled(work, spread)[0]

@@ -1,6 +1,12 @@
 """The three modules: unprocess U, reconstruct E, process P.
 
-    R̂_s = U(I_s);   Â = clip(k·R̂_s, −0.1, 1.2);   R̂_l = Â + E(Â, R̂_s, k);   Î_l = P(R̂_l)
+    R̂_s = U(I_s);   Â = clip(k·R̂_s, −0.1, 1.2);   R̂_l = g·Â + E(Â, R̂_s, k);   Î_l = P(R̂_l, I_s, k)
+
+The *bridge* is ours. E also says how far it trusts the amplified RAW (g, 1 before training), since
+at k = 300 that is mostly clipped noise. And P sees the dark picture, brightened by k^(1/2.2), and
+chooses for every pixel between two analytic renderings to add its residual to, that of R̂_l and
+that of k·I_s, since a mosaic holds a third of a picture's numbers. Without the bridge g = 1, and P
+sees R̂_l alone.
 
 RAW here is linear camera RGB in RGGB planes, *after the camera's gains*, so that neutral is neutral
 and P has no white balance to guess; every RAW file tells its gains.
@@ -37,6 +43,7 @@ class Config:
         process: Widths of P's levels.
         contrast: Tone curve of the mean camera (`response`).
         amplify: Multiply by k between U and E; without, E is only told k.
+        bridge: Let E distrust the amplified RAW, and P see the dark picture.
     """
 
     unprocess: tuple[int, ...] = (16, 32, 64)
@@ -44,6 +51,7 @@ class Config:
     process: tuple[int, ...] = (16, 32, 64)
     contrast: float = 0.5
     amplify: bool = True
+    bridge: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """All choices as plain values."""
@@ -52,6 +60,7 @@ class Config:
     @classmethod
     def from_parameters(cls, values: dict[str, Any]) -> Config:
         """The configuration that gave `parameters`."""
+        values = {"bridge": False, **values}  # networks from before there was a bridge
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
@@ -93,34 +102,55 @@ class Unprocess(nn.Module):
 class Reconstruct(nn.Module):
     """E: removes noise and restores what was clipped or rounded away, as a residual."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], bridge: bool = True) -> None:
         super().__init__()
-        self.body = UNet(13, 4, widths)
+        self.body = UNet(13, 5 if bridge else 4, widths)
 
     def forward(self, amplified: Tensor, raw: Tensor, ratio: Tensor) -> Tensor:
-        """Residual `[B, 4, h, w]` of the amplified RAW; `ratio` is `[B]`."""
-        plane = (ratio.log2() / 8).reshape(-1, 1, 1, 1).expand_as(raw[:, :1])
-        return self.body(torch.cat([amplified, tau(amplified), tau(raw, 1e4), plane], 1))
+        """RAW at the target exposure, `[B, 4, h, w]`; `ratio` is `[B]`."""
+        plane = _plane(ratio, raw)
+        found = self.body(torch.cat([amplified, tau(amplified), tau(raw, 1e4), plane], 1))
+        trust = 2 * torch.sigmoid(found[:, 4:]) if found.shape[1] > 4 else 1.0
+        return trust * amplified + found[:, :4]
 
 
 class Process(nn.Module):
     """P: RAW at the target exposure to sRGB, a residual on the mean camera's rendering."""
 
-    def __init__(self, widths: tuple[int, ...], camera: Camera) -> None:
+    def __init__(self, widths: tuple[int, ...], camera: Camera, bridge: bool = True) -> None:
         super().__init__()
-        self.contrast, self.base = float(camera.contrast), camera.base
+        self.contrast, self.base, self.bridge = float(camera.contrast), camera.base, bridge
         self.register_buffer("matrix", camera.ccm.clone(), persistent=False)
-        self.body = UNet(8, 12, widths)
+        self.body = UNet(21, 16, widths) if bridge else UNet(8, 12, widths)
 
     def render(self, raw: Tensor) -> Tensor:
         """The analytic rendering, `[B, 3, 2h, 2w]`."""
         rgb = torch.einsum("ij,bjhw->bihw", self.matrix, mosaic.demosaic(raw).clamp(max=1))
         return response.encode(rgb, self.contrast, self.base)
 
-    def forward(self, raw: Tensor) -> Tensor:
-        """sRGB `[B, 3, 2h, 2w]`, not clipped."""
-        residual = F.pixel_shuffle(self.body(torch.cat([raw, tau(raw)], 1)), 2)
-        return self.render(raw) + residual
+    def forward(self, raw: Tensor, dark: Tensor, ratio: Tensor) -> Tensor:
+        """sRGB at the target exposure, not clipped.
+
+        Args:
+            raw: RAW at the target exposure, `[B, 4, h, w]`.
+            dark: The picture as it was taken, `[B, 3, 2h, 2w]`.
+            ratio: k, `[B]`.
+        """
+        seen = [raw, tau(raw)]
+        if not self.bridge:
+            return self.render(raw) + F.pixel_shuffle(self.body(torch.cat(seen, 1)), 2)
+        k = ratio.reshape(-1, 1, 1, 1)
+        bright = (dark * k ** (1 / response.GAMMA)).clamp(max=2)
+        seen += [F.pixel_unshuffle(bright, 2), _plane(ratio, raw)]
+        found = F.pixel_shuffle(self.body(torch.cat(seen, 1)), 2)
+        share = torch.sigmoid(found[:, 3:])
+        light = k * response.decode(dark, self.contrast, self.base)
+        direct = response.encode(light, self.contrast, self.base)
+        return share * self.render(raw) + (1 - share) * direct + found[:, :3]
+
+
+def _plane(ratio: Tensor, like: Tensor) -> Tensor:
+    return (ratio.log2() / 8).reshape(-1, 1, 1, 1).expand_as(like[:, :1])
 
 
 class Guided(nn.Module):
@@ -135,14 +165,18 @@ class Guided(nn.Module):
         self.config = config or Config()
         camera = Camera.mean(contrast=self.config.contrast)
         self.unprocess = Unprocess(self.config.unprocess, camera)
-        self.reconstruct = Reconstruct(self.config.reconstruct)
-        self.process = Process(self.config.process, camera)
+        self.reconstruct = Reconstruct(self.config.reconstruct, self.config.bridge)
+        self.process = Process(self.config.process, camera, self.config.bridge)
 
     def expose(self, raw: Tensor, ratio: Tensor) -> Tensor:
         """RAW at the target exposure, `[B, 4, h, w]`; `ratio` is k, `[B]`."""
         k = ratio.reshape(-1, 1, 1, 1)
         amplified = (k * raw if self.config.amplify else raw).clamp(LOW, HIGH)
-        return amplified + self.reconstruct(amplified, raw, ratio)
+        return self.reconstruct(amplified, raw, ratio)
+
+    def from_raw(self, raw: Tensor, ratio: Tensor) -> Tensor:
+        """Past U: RAW after gains `[B, 4, h, w]` to sRGB `[B, 3, 2h, 2w]`, not clipped."""
+        return self.process(self.expose(raw, ratio), self.process.render(raw), ratio)
 
     def forward(self, srgb: Tensor, ratio: Tensor, level: Tensor | None = None) -> Tensor:
         """Enhanced sRGB, `[B, 3, H, W]` in [0, 1] except while training.
@@ -152,5 +186,5 @@ class Guided(nn.Module):
             ratio: k, `[B]`.
             level: See `Unprocess.level`.
         """
-        out = self.process(self.expose(self.unprocess(srgb, level), ratio))
+        out = self.process(self.expose(self.unprocess(srgb, level), ratio), srgb, ratio)
         return out if self.training else out.clamp(0, 1)
