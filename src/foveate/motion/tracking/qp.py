@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import daqp
 import numpy as np
 
 from .. import rotations as rot
@@ -30,23 +29,19 @@ from ..body import DOF, DOFS
 from ..engine import mass_matrix, mujoco
 from ..rotations import Array
 from .contacts import Contacts
+from .program import TORQUE, solve
 from .reference import Reference
 
 KP, KP_ROOT = 300.0, 120.0
 CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
-FRICTION, PUSH = 0.5, 2000.0
-FORCE, SHEAR = 1e-5, 1e-4  # price of a contact force, upright and along the surface, per N²
 SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
 REST_COM = 0.1  # share of the centre of mass's weight while a seat carries the body
-HELP, HELP_TURN = 2e-4, 2e-3  # price of the helper force (per N²) and torque (per N²m²)
 MOMENT = 1e-5  # seconds
-EQUAL = 5  # daqp's word for an equality
 _LEGS = 6 + np.array(
     [i for name, i in DOF.items() if any(w in name for w in ("_hip", "_knee", "_ankle"))]
 )
 _KP = np.array([dof.kp for dof in DOFS])
 _KV = np.array([dof.kv for dof in DOFS])
-_TORQUE = np.array([dof.limit for dof in DOFS])
 
 
 @dataclass(frozen=True)
@@ -148,7 +143,7 @@ class QPTracker:
             torque, helper = self.torque(step, preset, assist * weight)
             data.qfrc_applied[:6] = helper
             residual[step] = np.linalg.norm(helper[:3]) / weight
-            saturated[step] = np.mean(np.abs(torque) > 0.99 * _TORQUE)
+            saturated[step] = np.mean(np.abs(torque) > 0.99 * TORQUE)
             for _ in range(self.substeps):
                 data.ctrl[:] = data.qpos[7:] + (torque + _KV * data.qvel[6:]) / _KP
                 mujoco.mj_step(model, data)
@@ -198,15 +193,15 @@ class QPTracker:
             hessian += CONTACT * contacts.T @ contacts
             held = CONTACT_RATE * contacts @ data.qvel + CONTACT_KP * strayed
             linear += CONTACT * contacts.T @ held
-        solved = self._solve(hessian, linear, mass, bias, contacts, help_limit)
+        solved = solve(hessian, linear, mass, bias, contacts, help_limit)
         if solved is None:  # no solution: let the servos hold the reference posture
             found = _KP * (ref.qpos[step, 7:] - data.qpos[7:]) - _KV * data.qvel[6:]
-            return np.clip(found, -_TORQUE, _TORQUE), np.zeros(6)
+            return np.clip(found, -TORQUE, TORQUE), np.zeros(6)
         acceleration, forces, helper = solved
         torque = mass[6:] @ acceleration + bias[6:]
         if len(contacts):
             torque -= contacts[:, 6:].T @ forces
-        return np.clip(torque, -_TORQUE, _TORQUE), helper
+        return np.clip(torque, -TORQUE, TORQUE), helper
 
     def _look_ahead(self) -> None:
         """The configuration a moment later at the same velocity.
@@ -253,61 +248,6 @@ class QPTracker:
             weight = np.array([SWING] * 3 + [SWING / 10] * 3)[:, None]
             hessian += jacobian.T @ (weight * jacobian)
             linear -= jacobian.T @ (weight[:, 0] * wanted)
-
-    def _solve(
-        self,
-        hessian: Array,
-        linear: Array,
-        mass: Array,
-        bias: Array,
-        contacts: Array,
-        help_limit: float,
-    ) -> tuple[Array, Array, Array] | None:
-        """Accelerations, forces and helper wrench.
-
-        Torque limits join only if the first answer breaks them.
-        """
-        nv, size = self.model.nv, len(contacts)
-        helpers = 6 if help_limit else 0
-        forces = slice(nv, nv + size)
-        total = nv + size + helpers
-        full = np.zeros((total, total))
-        full[:nv, :nv] = hessian
-        full[range(nv, nv + size), range(nv, nv + size)] = np.tile([SHEAR, SHEAR, FORCE], size // 3)
-        cost = np.concatenate([linear, np.zeros(size + helpers)])
-        upper, lower = np.full(total, 1e30), np.full(total, -1e30)
-        upper[nv + 2 : nv + size : 3], lower[nv + 2 : nv + size : 3] = PUSH, 0.0
-        base = np.concatenate([mass[:6], -contacts[:, :6].T, np.zeros((6, helpers))], axis=1)
-        if helpers:
-            rows = np.arange(total - 6, total)
-            full[rows, rows] = [HELP] * 3 + [HELP_TURN] * 3
-            base[:, rows] = -np.eye(6)
-            upper[rows] = [help_limit] * 3 + [0.3 * help_limit] * 3
-            lower[rows] = -upper[rows]
-        pyramid = np.zeros((4 * (size // 3), total))
-        for point in range(size // 3):
-            column = nv + 3 * point
-            rows = slice(4 * point, 4 * point + 4)
-            pyramid[rows, column : column + 2] = [[1, 0], [-1, 0], [0, 1], [0, -1]]
-            pyramid[rows, column + 2] = -FRICTION
-        matrix = np.concatenate([base, pyramid])
-        upper = np.concatenate([upper, -bias[:6], np.zeros(len(pyramid))])
-        lower = np.concatenate([lower, -bias[:6], np.full(len(pyramid), -1e30)])
-        sense = np.zeros(len(upper), np.int32)
-        sense[total : total + 6] = EQUAL
-        x, _, flag, _ = daqp.solve(full, cost, matrix, upper, lower, sense)
-        if flag < 1:
-            return None
-        acting = np.zeros((len(_TORQUE), total))
-        acting[:, :nv], acting[:, forces] = mass[6:], -contacts[:, 6:].T
-        if (np.abs(acting @ x + bias[6:]) > _TORQUE).any():
-            matrix = np.concatenate([matrix, acting])
-            upper = np.concatenate([upper, _TORQUE - bias[6:]])
-            lower = np.concatenate([lower, -_TORQUE - bias[6:]])
-            sense = np.concatenate([sense, np.zeros(len(acting), np.int32)])
-            again, _, flag, _ = daqp.solve(full, cost, matrix, upper, lower, sense)
-            x = again if flag >= 1 else x
-        return x[:nv], x[forces], x[total - 6 :] if helpers else np.zeros(6)
 
 
 def _fallen(data: mujoco.MjData, ref: Reference, step: int) -> bool:
