@@ -28,7 +28,7 @@ from foveate.lowlight import weights
 from foveate.lowlight.classical import BASELINES
 from foveate.lowlight.sacc.curve import ConcaveCurve
 from foveate.lowlight.sacc.ensemble import ALPHAS, CurveFamily, train_curve_ce, vote
-from foveate.lowlight.sacc.frozen import Frozen, accuracy, batches
+from foveate.lowlight.sacc.frozen import Frozen, accuracy, batches, to_unit
 from foveate.lowlight.sacc.integral import ev_push
 from foveate.lowlight.sacc.plus import adapt_plus
 from foveate.lowlight.sacc.pretext import Features, RotatedJigsaw
@@ -168,10 +168,12 @@ class Bench:
         dark = self.crops["test"].dark
         facts = {
             "classes": task.classes,
+            "head, learnt from": pretext.plateau,
             "head, normal light": pretext.accuracy,
             "head, dark": pretext_accuracy(features, pretext.head, task, dark),
             "head, enhanced": pretext_accuracy(features, pretext.head, task, dark, curve),
             "ready": pretext.ready,
+            "dead": float(curve.dead(to_unit(dark.to(self.device))).float().mean()),
         }
         self.note(f"SACC-PT, {name}", self.test(curve), **facts)
 

@@ -51,7 +51,7 @@ def patch_table() -> str:
     best = max((n for n in FIXED if n in arms), key=lambda n: arms[n]["mean"])
     names = ["clean", "none", *(n for n in FIXED if n in arms)]
     names += [n for n in arms if n.startswith("SACC-CE") and n.count(",") <= 2 and _main(n)]
-    names += [n for n in ("votes themselves", "SACC+") if n in arms]
+    names += [n for n in arms if n == "votes themselves" or n.startswith("SACC+")]
     rows = []
     for name in names:
         arm = arms[name]
@@ -72,16 +72,15 @@ def gates(result: Record) -> list[tuple[str, float, float, bool]]:
     fixed = {n: mean(n) for n in FIXED if n in arms}
     best = max(fixed, key=fixed.__getitem__)
     gamma = max(fixed[n] for n in GAMMAS if n in fixed)
-    kept = [s for s in result["seeds"] if "SACC+" in s["arms"]]
-    guarded = [s for s in kept if s["arms"]["SACC+"].get("guard", 0)] or kept
-    drop = sum(s["arms"]["clean"]["accuracy"] - s["arms"]["SACC+"]["clean"] for s in guarded)
-    drop = 100 * drop / max(1, len(guarded))
+    plus = _plus(arms)
+    having = [s["arms"] for s in result["seeds"] if plus in s["arms"]]
+    drop = sum(a["clean"]["accuracy"] - a[plus]["clean"] for a in having) / max(1, len(having))
     return [
         ("SACC-CE above the dark picture by at least 25 points", ce - mean("none"), 25, True),
         ("SACC-CE above the best fixed gamma by at least 5 points", ce - gamma, 5, True),
         ("SACC-CE above mean scaling", ce - fixed["mean scaling"], 0, True),
         (f"SACC-CE above the best fixed baseline ({best})", ce - fixed[best], 0, True),
-        ("SACC+ loses at most 1.5 points in normal light", drop, 1.5, False),
+        (f"{plus} loses at most 1.5 points in normal light", 100 * drop, 1.5, False),
     ]
 
 
@@ -234,10 +233,18 @@ def _pt_claim(arms: Record) -> tuple[str, str]:
 
 
 def _plus_claim(arms: Record) -> tuple[str, str]:
-    if "SACC+" not in arms:
+    if _plus(arms) not in arms:
         return "not measured", "open"
-    before, after = _of(arms, "SACC-CE"), _of(arms, "SACC+")
-    return f"{before:.1f} → {after:.1f} %", "holds" if after > before else "not here"
+    seeds = arms[_plus(arms)]["seeds"]  # compared over the seeds that have both
+    before = 100 * sum(arms["SACC-CE"]["seeds"][s] for s in seeds) / len(seeds)
+    after = _of(arms, _plus(arms))
+    told = f"{before:.1f} → {after:.1f} % ({len(seeds)} seeds)"
+    return told, "holds" if after > before else "not here"
+
+
+def _plus(arms: Record) -> str:
+    """The arm as `adapt_plus` does it by default, else an older one."""
+    return "SACC+, mix 0.5" if "SACC+, mix 0.5" in arms else "SACC+"
 
 
 def _lite0_claim(arms: Record) -> tuple[str, str]:

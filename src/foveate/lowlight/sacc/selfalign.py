@@ -75,7 +75,7 @@ def train_pretext(
         features: The frozen model.
         task: What the head learns.
         normal: Pictures in normal light, `[N, 3, H, W]` uint8 or float in [0, 1].
-        held_out: Share of them, from the end, on which the head is measured.
+        held_out: Share of them, chosen at random, on which the head is measured.
         steps: Steps.
         batch: Puzzles per step.
         lr: Highest learning rate.
@@ -84,7 +84,8 @@ def train_pretext(
         quiet: No progress bar.
     """
     device = features.model.device
-    normal = normal.to(device)
+    order = torch.randperm(len(normal), generator=torch.Generator().manual_seed(seed))
+    normal = normal[order.to(normal.device)].to(device)
     kept = max(1, round(len(normal) * (1 - held_out)))
     seen, unseen = normal[:kept], normal[kept:] if kept < len(normal) else normal
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
