@@ -273,8 +273,8 @@ def signed(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share in whole percent."""
-    return f"{100 * value:.0f} %"
+    """A share in percent, three digits."""
+    return f"{100 * value:.3g} %"
 
 
 def _means(tables: list[list[list[float]]]) -> list[list[float]]:

@@ -213,7 +213,7 @@ def test_claims_without_numbers_are_open(monkeypatch):
     monkeypatch.setattr(vsa_tables, "load", lambda: None)
     rows = vsa_tables.claims_table().splitlines()[2:]
     assert len(rows) == len(vsa_statements.CLAIMS)
-    assert sum(row.endswith("| open |") for row in rows) == len(rows) - 1  # arithmetic needs none
+    assert sum(row.endswith("| open |") for row in rows) == len(rows) - 1  # one is arithmetic
     assert "not measured yet" in vsa_figure.picture()
 
 
