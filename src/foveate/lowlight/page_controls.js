@@ -27,6 +27,7 @@ async function open(file) {
   $("slider").style.aspectRatio = `${width}/${height}`;
   $("slider").style.maxWidth = `calc(75vh*${width / height})`;
   $("work").hidden = false;
+  $("drop").classList.add("small");
   const begin = performance.now();
   curves = predict(model, thumbnail(original.data, width, height));
   draw(performance.now() - begin);
