@@ -73,9 +73,8 @@ def panel(
     if not curves:
         return [*found, f'<text class="note" x="{shift + LEFT}" y="{TOP + 40}">not measured</text>']
     xs = [p[0] for points in curves.values() for p in points]
-    ends = sorted(points[-1][1] for points in curves.values())
-    # what comes before all curves are near their ends would press the ends together
-    high = max(ends[-1], min(points[len(points) // 4][3] for points in curves.values()))
+    # the first half of the slowest would press the ends of all others together
+    high = max(points[len(points) // 2][3] for points in curves.values())
     low = min(p[2] for points in curves.values() for p in points)
     high += 0.05 * (high - low)
     right, floor = shift + PANEL - 12, HEIGHT - BOTTOM
