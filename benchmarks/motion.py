@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -123,6 +124,12 @@ def stages(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return list(studies.filling([p for p in prompts() if p.name in STAGES], step=say))
 
 
+def _worked() -> float:
+    """Processor seconds of this process and its children so far: free of what else is running."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Seconds from the sentence to a file, three times each, after one that loads everything."""
     from foveate.motion import export, synthesize
@@ -134,16 +141,22 @@ def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
             ("a.mp4", {"width": 640, "height": 480}),
             ("a.bvh", {}),
         ):
-            seconds, length = [], 0.0
+            seconds, busy, length = [], [], 0.0
             for n in range(4):
                 say(f"{name}, {n} of 3")
-                begin = time.perf_counter()
+                begin, work = time.perf_counter(), _worked()
                 clip = synthesize(TIMED)
                 export(clip, Path(folder) / name, **options)
                 seconds.append(time.perf_counter() - begin)
+                busy.append(_worked() - work)
                 length = clip.duration
             rows.append(
-                {"file": name[2:], "clip_s": length, "seconds": float(np.median(seconds[1:]))}
+                {
+                    "file": name[2:],
+                    "clip_s": length,
+                    "seconds": float(np.median(seconds[1:])),
+                    "cpu_s": float(np.median(busy[1:])),
+                }
             )
     return rows
 

@@ -113,10 +113,16 @@ def newcomers_table(document: dict[str, Any]) -> str:
 def speed_table(document: dict[str, Any]) -> str:
     """Seconds from a sentence to a file."""
     rows = [
-        [r["file"], f"{r['clip_s']:.1f} s", f"{r['seconds']:.1f} s"]
+        [
+            r["file"],
+            f"{r['clip_s']:.1f} s",
+            f"{r['seconds']:.1f} s",
+            f"{r['cpu_s']:.1f} s" if "cpu_s" in r else "–",
+        ]
         for r in document.get("speed", [])
     ]
-    return markdown(["file", "clip", "from the sentence to the file"], rows) if rows else NOT_YET
+    head = ["file", "clip", "from the sentence to the file", "processor time in it"]
+    return markdown(head, rows) if rows else NOT_YET
 
 
 def claims_table(document: dict[str, Any]) -> str:
