@@ -89,7 +89,7 @@ def test_a_unet_takes_any_size(size):
 
 def test_training_improves_on_the_analytic_pipeline_and_goes_on_after_a_stop(tmp_path):
     source = Source(photos(), LowLight(ratios=(8, 64)), patch=32, batch=4, seed=1)
-    steps = {"unprocess": 25, "reconstruct": 25, "process": 12, "joint": 60}
+    steps = {"unprocess": 12, "reconstruct": 12, "process": 6, "joint": 50}
     network = fit(source, SMALL, steps=steps, folder=tmp_path, seed=0, quiet=True)
     pair = source.make(24, 12345)
     start = Guided(SMALL).eval()
