@@ -240,6 +240,8 @@ def _names_action(tokens: Sequence[Token]) -> bool:
         thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
         if not thing and any(x in action_words() and x not in DIRECTIONS for x in token.lemmas):
             return True
+        if any(lemma in PARTS for lemma in token.lemmas):
+            continue  # "a knee strike"
         if token.text not in (*DIRECTIONS, *AMOUNT, *TEMPO) and token.form != "ing":
             return False
     return False

@@ -37,15 +37,15 @@ WALKS: dict[str, tuple[str, str, dict[str, float], str]] = {
         {"width": 0.28, "arm_swing": 0.3}, "lumbers like a bear",
     ),
     "horse": (
-        "skip", "A_shoulder elev 42 plane 86, A_elbow 75, O_shoulder elev 48 plane 86, O_elbow 70",
-        {"arm_swing": 0.3}, "gallops",
+        "walk", "A_shoulder elev 42 plane 86, A_elbow 75, O_shoulder elev 48 plane 86, O_elbow 70",
+        {"knee_lift_deg": 48.0, "bounce": 0.04, "length": 0.4, "arm_swing": 0.3}, "prances like a horse",
     ),
     "chicken": (
         "walk", "B_shoulder elev 58 plane 0 axial 70, B_elbow 138, torso 12, head_look -12",
         {"length": 0.28, "knee_lift_deg": 55.0, "arm_swing": 0.0}, "struts like a chicken",
     ),
     "ghost": (
-        "tiptoe", "B_shoulder elev 118 plane 55, B_elbow 40, B_wrist 45, head_look 8",
+        "shuffle", "B_shoulder elev 118 plane 55, B_elbow 40, B_wrist 45, head_look 8",
         {"arm_swing": 0.0}, "haunts with raised arms",
     ),
     "ballerina": (
