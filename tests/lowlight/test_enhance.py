@@ -239,11 +239,10 @@ def network(tmp_path_factory):
 
 def test_reenet_exposes_all_tiles_alike_and_follows_ev(night, network, monkeypatch):
     make = lambda **options: (  # noqa: E731
-        Enhancer("reenet", weights=network, **options).picture(Picture(night))
+        Enhancer("reenet", denoise=0, weights=network, **options).picture(Picture(night))
     )
     done = make(ev=4.0)
     assert done.facts["ev"] == 4
-    assert done.facts["denoise"] == 0
     assert make(ev=2.0).facts["after"]["mean"] < done.facts["after"]["mean"]
     assert np.array_equal(make(strength=0.0).picture.pixels, night)
     monkeypatch.setattr(

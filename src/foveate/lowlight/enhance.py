@@ -92,7 +92,11 @@ class Enhancer:
             return before, self.picture(before)
         begin = time.perf_counter()
         pixels, ev = self._decide.raw(Path(path))
-        return before, self._enhanced(before, pixels, ev, 0.0, None, begin)
+        decision = Whole(lambda same: same, ev)
+        amount = self.amount(decision)
+        noise = measured(pixels, decision) if amount > 0 else None
+        pixels = rendered(pixels, decision, noise, amount)
+        return before, self._enhanced(before, pixels, ev, amount, noise, begin)
 
     def picture(self, picture: Picture) -> Enhanced:
         """Enhance a picture from a file."""
@@ -151,8 +155,6 @@ class Enhancer:
         """How much of the measured noise is taken out after this decision."""
         if self.denoise is not None:
             return self.denoise
-        if getattr(decision, "denoises", False):
-            return 0.0
         return float(np.clip(decision.ev / NOISY_EV, 0, 1))
 
     def _enhance(self, pixels: np.ndarray) -> tuple[np.ndarray, denoise.Noise | None, Any, float]:
@@ -194,7 +196,8 @@ def rendered(
             tile = denoise.apply(tile, noise, amount)
         out[place] = np.rint(np.clip(tile[inner], 0, 1) * top).astype(out.dtype)
 
-    side_by_side(work, tiles(pixels.shape[:2], margin))
+    own_threads = getattr(decision, "own_threads", False)
+    side_by_side(work, tiles(pixels.shape[:2], margin), one_by_one=own_threads)
     return out
 
 

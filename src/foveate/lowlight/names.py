@@ -6,7 +6,7 @@ METHODS = {
     "auto": "what looks best without being told: lift",
     "lift": "re-exposure, shadows opened locally, hue kept; needs no training",
     "sacc": "a trained concave curve (after SACC)",
-    "reenet": "a trained network in linear light (after REENet); denoises itself",
+    "reenet": "a trained network in linear light (after REENet)",
     "mean": "one gain that brings the mean to 0.45",
     "gamma": "x^(1/2.2)",
     "hyperbola": "1.1 x / (x + 0.1)",

@@ -33,8 +33,8 @@ class Exposure:
     ratio: float
     level: Tensor
 
-    denoises = True
     margin = 64
+    own_threads = True
 
     @property
     def ev(self) -> float:

@@ -18,13 +18,16 @@ TILE = 1024
 Box = tuple[slice, slice]
 
 
-def side_by_side(work: Callable[[Any], None], boxes: Iterable[Any]) -> None:
+def side_by_side(
+    work: Callable[[Any], None], boxes: Iterable[Any], one_by_one: bool = False
+) -> None:
     """Do the same for several tiles at once, on as many threads as torch has, four at most.
 
-    More would not be much quicker, and each holds a tile in floating point.
+    More would not be much quicker, and each holds a tile in floating point. Work that has threads
+    of its own is done one by one.
     """
     threads = min(4, torch.get_num_threads())
-    if threads == 1:
+    if threads == 1 or one_by_one:
         for box in boxes:
             work(box)
         return
