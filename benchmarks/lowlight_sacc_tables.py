@@ -26,6 +26,7 @@ def parts() -> dict[str, Callable[[], str]]:
     return {
         "saccpatch": patch_table,
         "saccgates": gate_table,
+        "saccplus": plus_table,
         "saccpretext": pretext_table,
         "saccablations": ablation_table,
         "saccpeople": people_table,
@@ -94,6 +95,23 @@ def gate_table() -> str:
         for text, value, bound, above in gates(result)
     ]
     return _table(["condition (means over seeds)", "points", "holds"], rows)
+
+
+def plus_table() -> str:
+    """How much of the new weights SACC+ should keep: one small run."""
+    result = load("sacc-plus")
+    if result is None:
+        return NOT_YET.format("sacc")
+    arms = result["arms"]
+    rows = [["SACC-CE", _of_run(arms["SACC-CE"]), _of_run(arms["clean"])]]
+    for name, arm in arms.items():
+        if name.startswith("SACC+"):
+            rows.append([name, _of_run(arm), f"{100 * arm['clean']:.1f}"])
+    return _table(["arm", "dark, top-1 %", "normal light, top-1 %"], rows)
+
+
+def _of_run(arm: Record) -> str:
+    return f"{100 * arm['accuracy']:.1f}"
 
 
 def pretext_table() -> str:
@@ -227,8 +245,11 @@ def _pt_claim(arms: Record) -> tuple[str, str]:
     best = _best(arms, tasks)
     value, dark, gamma = (_of(arms, n) for n in (best, "none", _best(arms, GAMMAS)))
     told = f"{best[9:]} {value:.1f} %; dark {dark:.1f} %, best gamma {gamma:.1f} %"
-    if value > gamma:
+    heads = [s["arms"][best]["ready"] for s in (load("sacc") or {})["seeds"] if best in s["arms"]]
+    if value > gamma and any(heads):
         return told, "holds"
+    if value > gamma:
+        return told, "the curve helps, but no head had learnt its task (docs/sacc.md)"
     return told, "helps, but a gamma helps more" if value > dark else "not here"
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from foveate.lowlight.sacc.adaptation import adapt, load_images
+from foveate.lowlight.sacc.adaptation import Diagnosis, adapt, load_images
 from foveate.lowlight.sacc.curve import ConcaveCurve
 from foveate.lowlight.sacc.ensemble import CurveFamily, PseudoLabels, train_curve_ce, vote
 from foveate.lowlight.sacc.frozen import EnhancedModel, Frozen, accuracy, to_unit
@@ -249,6 +249,7 @@ def test_adapt_takes_a_folder_and_returns_a_model_for_its_place(toy, night, tmp_
     assert right > accuracy(frozen, night[2], night[3]) + 0.2
     assert found.objective == "ce"
     assert found.pictures == 120
+    assert found.dead == 0
     assert found.ev_band[0] <= found.ev <= found.ev_band[1]
     assert "SACC-CE, 120 dark pictures" in str(found)
 
@@ -275,6 +276,11 @@ def test_adapt_serves_a_model_without_logits_by_its_features(toy, night):
         adapt(model, night[0][:40], **told)
     with pytest.raises(TypeError, match="the model returns list; expected logits"):
         adapt(model, night[0][:40], objective="ce", **told)
+
+
+def test_a_dead_curve_is_told():
+    found = Diagnosis("ce", 5, 0.0, (0.0, 0.0), 0.0, 1.0, {})
+    assert "dead       100 % of the curves; try another seed" in str(found)
 
 
 def test_a_frozen_model_gets_its_flags_and_modes_back():

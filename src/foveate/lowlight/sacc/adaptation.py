@@ -43,6 +43,8 @@ class Diagnosis:
         ev: Mean push of the curve in EV.
         ev_band: The 5 and 95 % quantiles over the pictures.
         saturated: Share of values that came out at 0.995 or above.
+        dead: Share of channels whose curve died in training and is the identity; 0 is well. Another
+            seed or a lower rate helps otherwise.
         facts: Of "ce": share of pictures learnt from, mean entropy of the answers before and after.
             Of "pretext": classes of the task, the head's accuracy in normal light, in the dark and
             behind the curve, and whether the head was good enough to trust (`Pretext.ready`).
@@ -53,6 +55,7 @@ class Diagnosis:
     ev: float
     ev_band: tuple[float, float]
     saturated: float
+    dead: float
     facts: dict[str, float]
 
     def __str__(self) -> str:
@@ -63,6 +66,8 @@ class Diagnosis:
             f"push       {self.ev:.1f} EV ({low:.1f} to {high:.1f}), "
             f"{100 * self.saturated:.1f} % of values at white",
         ]
+        if self.dead:
+            lines.append(f"dead       {100 * self.dead:.0f} % of the curves; try another seed")
         return "\n".join(lines + [f"{name:24s} {value:.3f}" for name, value in self.facts.items()])
 
 
@@ -252,15 +257,17 @@ def _by_pretext(
 def _diagnose(
     objective: str, curve: ConcaveCurve, frozen: Frozen, dark: Tensor, facts: dict[str, float]
 ) -> Diagnosis:
-    push, white = [], []
+    push, white, gone = [], [], []
     with torch.no_grad():
         for x in batches(dark, 64, frozen.device):
+            gone.append(curve.dead(x).float().mean(1))
             push.append(ev_push(curve.curve(x)).mean(-1))
             white.append((curve(x) >= 0.995).float().mean((1, 2, 3)))
     ev = torch.cat(push)
     band = (float(ev.quantile(0.05)), float(ev.quantile(0.95)))
     clipped = float(torch.cat(white).mean())
-    return Diagnosis(objective, len(dark), float(ev.mean()), band, clipped, facts)
+    dead = float(torch.cat(gone).mean())
+    return Diagnosis(objective, len(dark), float(ev.mean()), band, clipped, dead, facts)
 
 
 def _flip(x: Tensor, generator: torch.Generator) -> Tensor:
