@@ -263,3 +263,19 @@ def test_reenet_takes_raw_as_it_is(tmp_path, network):
     assert done.facts["ev"] == 4
     assert done.picture.pixels.dtype == np.uint16
     assert done.picture.pixels.mean() > before.pixels.mean()
+
+
+@pytest.mark.parametrize("ratio", [10.0, 40.0])
+def test_a_photograph_taken_in_the_dark_by_the_simulated_camera(ratio):
+    data = pytest.importorskip("skimage.data")
+    from foveate.lowlight.pairs import low_light
+
+    photo = torch.from_numpy(data.stereo_motorcycle()[0]).permute(2, 0, 1)[:, 100:356, 200:584]
+    pair, _ = low_light(photo, ratio, seed=5)
+    dark_one = pair.short[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    light = pair.long[0].permute(1, 2, 0).numpy()
+    done = Enhancer().picture(Picture(dark_one)).picture.pixels / 255
+    noisy = Enhancer(denoise=0).picture(Picture(dark_one)).picture.pixels / 255
+    assert psnr(done, light) > psnr(dark_one / 255, light) + 5
+    assert psnr(done, light) > psnr(noisy, light)
+    assert psnr(done, light) > 16

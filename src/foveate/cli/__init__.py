@@ -23,7 +23,7 @@ VERBS = {
     "tune": "thresholds for every head of a model, as a profile",
     "eval": "perplexity and retrieval under each choice of attention, by length",
     "explain": "channel bias, sinks and predicted error of q, k, v in a .safetensors file",
-    "enhance": "dark photographs, folders and videos made bright; does it help my model?",
+    "enhance": "dark photographs, folders and videos made bright; a check if that helps a model",
     "train": "a video diffusion transformer with sparse attention, on a film of yours",
     "move": "human motion from a sentence: video, BVH, GLB; a motion linter; physics",
 }

@@ -45,7 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of curves: hue kept (luma), one for all (shared, the default), one for each (rgb)",
     )
     add("--weights", metavar="FILE", help="of sacc or reenet, instead of those that ship")
-    add("--video-ema", type=float, default=0.2, metavar="X", help="of videos: 1 follows at once")
+    add(
+        "--video-ema",
+        type=float,
+        default=0.2,
+        metavar="X",
+        help="how fast a video follows the light, up to 1; default %(default)g",
+    )
     add("--quality", type=int, default=95, help="of JPEG and WebP, default %(default)s")
     add("--overwrite", action="store_true", help="make what exists again")
     add(

@@ -99,7 +99,8 @@ class WiderFace(Files):
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         path, rows = self.items[index]
-        table = torch.tensor(rows, dtype=torch.float32).reshape(len(rows), len(rows[0]) if rows else 10)
+        columns = len(rows[0]) if rows else 4 + len(self.ATTRIBUTES)
+        table = torch.tensor(rows, dtype=torch.float32).reshape(len(rows), columns)
         boxes = table[:, :4]
         target: dict[str, Any] = {
             "boxes": torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
