@@ -29,8 +29,10 @@ Run = dict[str, Any]
 
 def differences(runs: list[Run], arm: str, norm: bool | None) -> list[tuple[float, float]]:
     """(step, loss above float's), the mean over the seeds that both have."""
-    mine = {r["seed"]: r for r in runs if r["arm"] == arm and r.get("qk_norm") == norm}
-    exact = {r["seed"]: r for r in runs if r["arm"] == "float" and r.get("qk_norm") == norm}
+    longest = max((r["steps"] for r in runs), default=0)
+    runs = [r for r in runs if r["steps"] == longest and r.get("qk_norm") == norm]
+    mine = {r["seed"]: r for r in runs if r["arm"] == arm}
+    exact = {r["seed"]: r for r in runs if r["arm"] == "float"}
     pairs = [(mine[s]["curve"], exact[s]["curve"], mine[s]) for s in mine.keys() & exact.keys()]
     pairs = [(a, b, r) for a, b, r in pairs if a and len(a) == len(b)]
     if not pairs:

@@ -123,7 +123,10 @@ def work(options: argparse.Namespace) -> None:
     made = kind(options)
     done = [json.loads(line) for line in _lines(options.out)]
     longest = 0.0
+    sizes = {name: getattr(options, name) for name in ("steps", "sequences", "length")}
+    sizes = {name: value for name, value in sizes.items() if value is not None}
     for facts in runs(range(options.first_seed, options.first_seed + options.seeds), options.tiny):
+        facts |= sizes
         if any(facts.items() <= run.items() for run in done):
             continue
         begin = time.monotonic()
@@ -171,6 +174,8 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--seeds", type=int, default=3)
         verb.add_argument("--first-seed", type=int, default=0)
         verb.add_argument("--held-out", type=int, default=64, help="stretches of held-out text")
+        for name in ("steps", "sequences", "length"):
+            verb.add_argument(f"--{name}", type=int, help="instead of the study's own")
         verb.add_argument("--seconds", type=float, default=float("inf"), help="stop by then")
         verb.add_argument("--compile", default="check", choices=("check", "yes", "no"))
         verb.add_argument("--tiny", action="store_true", help="a few steps of a tiny size")

@@ -25,6 +25,8 @@ PUBLISHED = {  # arXiv 2603.02170, random data: relative L2 of out, dQ, dK and d
     10: (0.1161, 0.6648, 0.6684, 0.1157),
 }
 
+SIZES = ("steps", "sequences", "length")
+
 Run = dict[str, Any]
 
 
@@ -67,21 +69,23 @@ class Numbers:
             raise LookupError(f"no {study} in sagebwd-errors.json")
         return found
 
-    def final(self, kind: str, arm: str, **facts: Any) -> dict[int, float]:
-        """Held-out loss at the end in nats by seed; infinite if the run diverged."""
+    def final(self, kind: str, arm: str, **facts: Any) -> dict[tuple, float]:
+        """Held-out loss at the end in nats by sizes and seed; infinite if the run diverged."""
         found = {}
         for r in self.runs:
             if (r["kind"], r["arm"]) == (kind, arm) and facts.items() <= r.items():
                 bad = r["diverged"] is not None
-                found[r["seed"]] = math.inf if bad else math.log(r["perplexities"][-1][1])
+                found[_sizes(r), r["seed"]] = (
+                    math.inf if bad else math.log(r["perplexities"][-1][1])
+                )
         if not found:
             raise LookupError("no sagebwd-study.json" if not self.runs else "not among the runs")
         return found
 
     def above_float(self, kind: str, arm: str, **facts: Any) -> tuple[float, float, int]:
-        """Held-out loss above that of float with the same seed: mean, its error, seeds."""
+        """Held-out loss above that of float with the same sizes and seed: mean, error, pairs."""
         ours, exact = self.final(kind, arm, **facts), self.final(kind, "float", **facts)
-        off = [ours[seed] - exact[seed] for seed in sorted(ours.keys() & exact.keys())]
+        off = [ours[key] - exact[key] for key in sorted(ours.keys() & exact.keys())]
         if not off:
             raise LookupError("no pair of runs")
         spread = math.nan
@@ -161,25 +165,25 @@ def finetune_table() -> str:
     if not runs:
         return NOT_YET.format("sagebwd_study")
     lines = [
-        "| attention | seeds | perplexity before | after | after, measured with float attention | "
-        "loss above float, nats |",
-        "|---|---|---|---|---|---|",
+        "| trained for | attention | seeds | perplexity before | after | after, measured with "
+        "float attention | loss above float, nats |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for arm, title in ARMS.items():
-        mine = [r for r in runs if r["arm"] == arm]
-        if mine:
-            before, after, plain = (
-                mean(values)
-                for values in (
-                    [r["perplexities"][0][1] for r in mine],
-                    [r["perplexities"][-1][1] for r in mine],
-                    [r["perplexity_in_float"] for r in mine],
-                )
-            )
-            off = "" if arm == "float" else _off(numbers, "finetune", arm)
+    for sizes in sorted({_sizes(r) for r in runs}, reverse=True):
+        label = "{} steps of {} × {}".format(*sizes)
+        for arm, title in ARMS.items():
+            mine = [r for r in runs if r["arm"] == arm and _sizes(r) == sizes]
+            if not mine:
+                continue
+            before, after = (mean(r["perplexities"][x][1] for r in mine) for x in (0, -1))
+            plain = mean(r["perplexity_in_float"] for r in mine)
+            facts = dict(zip(SIZES, sizes, strict=True))
+            off = "" if arm == "float" else _off(numbers, "finetune", arm, **facts)
             lines.append(
-                f"| {title} | {len(mine)} | {before:.3f} | {after:.3f} | {plain:.3f} | {off} |"
+                f"| {label} | {title} | {len(mine)} | {before:.3f} | {after:.3f} | {plain:.3f} | "
+                f"{off} |"
             )
+            label = ""
     return "\n".join([*lines, "", _origin(runs)])
 
 
@@ -220,6 +224,10 @@ def verdict() -> str:
         return sentence(Numbers())
     except LookupError as missing:
         return f"Open: not measured ({missing.args[0]})."
+
+
+def _sizes(run: Run) -> tuple[int, ...]:
+    return tuple(run[name] for name in SIZES)
 
 
 def _off(numbers: Numbers, kind: str, arm: str, **facts: Any) -> str:

@@ -137,7 +137,7 @@ def learn(
             recipe,
             before=before,
             evaluate=measured,
-            evaluate_every=max(1, facts["steps"] // 8),
+            evaluate_every=max(1 if options.tiny else 8, facts["steps"] // 8),
         )
     except RuntimeError as error:
         if "no longer a number" not in str(error):

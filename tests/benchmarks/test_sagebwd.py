@@ -20,6 +20,8 @@ def record(kind, arm, seed, loss, **facts):
         "arm": arm,
         "seed": seed,
         "steps": 20,
+        "sequences": 8,
+        "length": 512,
         "diverged": None,
         "curve_steps": 10,
         "curve": [loss + 1, loss],
@@ -88,7 +90,7 @@ def test_verdicts_follow_the_numbers(results):
     told = sagebwd_tables.verdict()
     assert told.startswith("Fine-tuning is lossless here: block +0.0010 ± 0.0000, axis +0.0000")
     assert "Pre-training with the larger batch is slower (+0.0505 ± 0.0003 nats)" in told
-    assert "block diverged" in told
+    assert "32,768 tokens: block diverged, axis +0.0000 ± 0.0000" in told
     write(results, study(fine=0.1, large=0.001, small=0.02, plain=0.0))
     assert of("Fine-tuning loses nothing") == "a small loss"
     assert of("Pre-training with a large batch") == "does not show at this scale"
@@ -102,7 +104,7 @@ def test_tables_show_means_over_seeds(results):
     table = sagebwd_tables.pretrain_table()
     assert '| 32,768 tokens | no | `SageBwd("block")` | 3 | diverged | diverged | 2.5 |' in table
     assert "| 8,192 tokens | yes | float | 3 | 1.0000 |  | 2.5 |" in table
-    assert "| float | 3 | 50.000 | 20.086 | 20.086 |  |" in sagebwd_tables.finetune_table()
+    assert "| 20 steps of 8 × 512 | float | 3 | 50.000 |" in sagebwd_tables.finetune_table()
 
 
 def test_the_picture_is_well_formed_and_pairs_seeds(results):
