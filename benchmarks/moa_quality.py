@@ -202,10 +202,9 @@ def summary(cells: dict[str, Record], plans: dict[str, MoAPlan | None]) -> list[
                     accuracy[length] = record["accuracy"]
                 records.append(record)
             if accuracy:
-                reach = effective_context(accuracy)
-                kept = reach if plan is None else reach * plan.density(max(reach, 1))
-                more = {"effective": reach, "kept": round(kept)}
-                records.append({"way": name, "task": task, **more})
+                records.append(
+                    {"way": name, "task": task, "effective": effective_context(accuracy)}
+                )
     return records
 
 

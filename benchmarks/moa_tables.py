@@ -28,6 +28,7 @@ def parts() -> dict[str, Callable[[], str]]:
     """The generated parts of docs/moa.md and docs/claims.md that speak of MoA."""
     return {
         "moaclaims": claims_table,
+        "moalonger": longer_table,
         "moaquality": quality_table,
         "moareach": reach_table,
         "moasearches": searches_table,
@@ -45,19 +46,27 @@ def load(name: str) -> Record | None:
 class Lookup:
     """Numbers of both records; LookupError, with words, for what was not measured."""
 
-    def quality(self, way: str, task: str, length: int, value: str) -> float:
+    def quality(
+        self, way: str, task: str, length: int, value: str, file: str = "moa-quality.json"
+    ) -> float:
         """A value of one way at one task and length."""
-        for record in (load("moa-quality.json") or {"records": []})["records"]:
+        for record in (load(file) or {"records": []})["records"]:
             if (record["way"], record["task"], record.get("length")) == (way, task, length):
                 return record[value]
-        raise LookupError("no moa-quality.json")
+        raise LookupError(f"{way} is not in {file}")
 
-    def reach(self, way: str, value: str, task: str = "needle_text") -> int:
-        """Effective context in tokens, or the tokens "kept" then."""
-        for record in (load("moa-quality.json") or {"records": []})["records"]:
-            if (record["way"], record["task"]) == (way, task) and value in record:
-                return record[value]
-        raise LookupError("no moa-quality.json")
+    def beyond(self) -> str:
+        """The way at density 0.5 whose plan was made on texts of at most 4096 tokens."""
+        document = load("moa-quality.json") or {"profiled": [0]}
+        return "MoA 0.5" if max(document["profiled"]) <= 4096 else "MoA-short 0.5"
+
+    def reach(self, way: str, task: str = "needle_text") -> tuple[int, int]:
+        """Effective context in tokens, and how many of them a head keeps on average."""
+        document = load("moa-quality.json") or {"records": []}
+        found = _reach(document, way, task)
+        if found is None:
+            raise LookupError(f"{way} is not in moa-quality.json")
+        return found
 
     def speed(self, cache: str, batch: int, value: str) -> float:
         """A value of one cache at one batch size; the median where there are several."""
@@ -74,6 +83,10 @@ class Lookup:
         if not found:
             raise LookupError("no moa-solver.json")
         return max(found)
+
+    def load(self) -> float:
+        """How busy the machine was when programs were timed."""
+        return (load("moa-solver.json") or {"load": 0.0})["load"]
 
 
 def claims_table() -> str:
@@ -108,8 +121,13 @@ def searches_table() -> str:
     return _quality(SEARCHES, {name: TASKS[name] for name in ("needle_text", "multikey")})
 
 
-def _quality(kinds: dict[str, str], tasks: dict[str, str]) -> str:
-    document = load("moa-quality.json")
+def longer_table() -> str:
+    """One number found with plans that were profiled up to 8192 tokens."""
+    return _quality(KINDS | SEARCHES | KINDS, {"needle_text": "one number"}, "moa-longer.json")
+
+
+def _quality(kinds: dict[str, str], tasks: dict[str, str], file: str = "moa-quality.json") -> str:
+    document = load(file)
     if document is None:
         return "Not measured yet: `python -m benchmarks.moa_quality` fills this in."
     cells = {(r["way"], r["task"], r["length"]): r for r in document["records"] if "length" in r}
@@ -142,7 +160,6 @@ def reach_table() -> str:
     document = load("moa-quality.json")
     if document is None:
         return "Not measured yet: `python -m benchmarks.moa_quality` fills this in."
-    found = {(r["way"], r["task"]): r for r in document["records"] if "effective" in r}
     lines = [
         "| | one number | tokens kept then | one number of six | tokens kept then |",
         "|---|---|---|---|---|",
@@ -150,13 +167,22 @@ def reach_table() -> str:
     for way in _ways(document, KINDS | SEARCHES):
         cells = []
         for task in ("needle_text", "multikey"):
-            record = found.get((way, task))
-            reach = 0 if record is None else record["effective"]
-            cells += [f"{reach:,}", f"{record['kept']:,}"] if reach else ["–", ""]
+            reach, kept = _reach(document, way, task) or (0, 0)
+            cells += [f"{reach:,}", f"{kept:,}"] if reach else ["–", ""]
         title = _title(way, SEARCHES | KINDS)
         title = title if not way.startswith("MoA-") else f"MoA plan {title}"
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _reach(document: Record, way: str, task: str) -> tuple[int, int] | None:
+    """Effective context and the tokens kept then; None if it was not measured."""
+    mine = [r for r in document["records"] if (r["way"], r["task"]) == (way, task)]
+    reach = next((r["effective"] for r in mine if "effective" in r), None)
+    if reach is None:
+        return None
+    density = next((r["density"] for r in mine if r.get("length") == reach), 0.0)
+    return reach, round(density * reach)
 
 
 def _ways(document: Record, kinds: dict[str, str]) -> list[str]:
@@ -221,4 +247,5 @@ def solver_table() -> str:
             f"| {size} | {mine[0]['rules']} | {mine[0]['budgets']} | {min(seconds):.1f} to "
             f"{max(seconds):.1f} | {max(r['gap'] for r in mine):.2%} |"
         )
+    lines += ["", f"{document['threads']} threads, load average {document['load']:.1f}."]
     return "\n".join(lines)

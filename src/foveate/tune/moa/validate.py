@@ -76,6 +76,8 @@ def validated(
 ) -> MoAPlan:
     """The plan of the front with the least loss on other items; its notes say what each reached.
 
+    Without items the front's first one, which loses least at the longest length.
+
     Args:
         model: A transformers model in eval mode.
         tokenizer: Its tokenizer.
@@ -108,7 +110,7 @@ def validated(
             losses[name].append(float(done["loss"]))
             tick(f"validation at {length}, {name}")
     means = {name: sum(x) / len(x) if x else float("nan") for name, x in losses.items()}
-    best = min(range(len(tried)), key=lambda i: means[f"plan {i + 1}"] if settings.items else -i)
+    best = min(range(len(tried)), key=lambda i: means[f"plan {i + 1}"] if settings.items else i)
     reached = {
         "length": length,
         "items": settings.items,
