@@ -93,9 +93,10 @@ class ConcaveCurve(nn.Module):
 
         Args:
             start: "small" is N(0, 0.02²), as published: all pictures begin with nearly the same
-                curve, and it takes steps to tell them apart, which votes that are partly wrong make
-                good use of. "he" (He et al., 2015) tells them apart from the first step; better
-                where the answers are right.
+                curve, and it takes steps to tell them apart. "he" (He et al., 2015) tells them
+                apart from the first step, and learns by heart: on simulated pairs of 43 photographs
+                the L1 in training fell from 0.075 to 0.042, that on others rose from 0.077 to
+                0.083 (1500 steps).
         """
         _one_of("start", start, ("small", "he"))
         for layer in self.children():
