@@ -154,7 +154,8 @@ def plan_of(
     known = fingerprint(model)
     if kind == "uniform":
         return MoAPlan.uniform(known["layers"], known["kv_heads"], float(density))
-    path = folder / f"moa-{kind.lower().removeprefix('moa').strip('-') or 'plan'}-{density}.json"
+    longest = max(SEARCHES.get(kind, _FULL).lengths)
+    path = folder / f"moa-{longest}-{kind.lower().removeprefix('moa-')}-{density}.json"
     if not path.exists():
         if kind == "split":
             plan = split_of(model, tokenizer, store, float(density))
