@@ -196,7 +196,11 @@ def run(args: argparse.Namespace) -> None:
         finally:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-        facts = {"scale": {"name": args.scale, **vars(scale)}, "device": device.type}
+        facts = {
+            "scale": {"name": args.scale, **vars(scale)},
+            "device": device.type,
+            "torch": torch.__version__,
+        }
         work = path.with_suffix(".tmp")
         work.write_text(json.dumps({**result, **facts}))
         os.replace(work, path)
@@ -227,18 +231,18 @@ def calibrate(args: argparse.Namespace) -> None:
 
 def collect(args: argparse.Namespace) -> None:
     """All results of some folders as one document."""
-    from foveate.measure.machine import commit, versions
+    from foveate.measure.machine import commit
 
     records: dict[tuple[str, int], dict[str, Any]] = {}
     for folder in args.folders:
         for path in sorted(folder.glob("*.json")):
             record = json.loads(path.read_text())
             records[record["arm"], record["seed"]] = record
-    machine = args.machine
+    found = sorted({r["torch"] for r in records.values() if "torch" in r})
     document = {
         "commit": commit(),
-        "versions": versions("torch"),
-        "machine": machine,
+        "versions": {"torch": args.torch or ", ".join(found)},
+        "machine": args.machine,
         "records": [records[key] for key in sorted(records)],
     }
     work = args.out.with_suffix(".tmp")
@@ -270,6 +274,7 @@ def main() -> None:
     verb = verbs.add_parser("collect")
     verb.add_argument("folders", type=Path, nargs="+")
     verb.add_argument("--machine", required=True)
+    verb.add_argument("--torch", help="version, for records that do not say theirs")
     verb.add_argument("--out", type=Path, required=True)
     verb.set_defaults(run=collect)
     args = parser.parse_args()

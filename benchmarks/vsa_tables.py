@@ -14,7 +14,8 @@ from statistics import mean
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-NAME = "vsa-study.json"
+NAME, TINY = "vsa-study.json", "vsa-study-tiny.json"
+"""The comparison on a GPU, and the variants of VSA at the scale of a CPU; never mixed."""
 NOT_YET = "Not measured yet: `python -m benchmarks.vsa_study` fills this in."
 BASELINES = ("Compress KV", "Spatial-Temporal", "Spatial-Full", "Strided Window", "Local")
 MAIN = ("dense", "VSA", *BASELINES)
@@ -28,8 +29,9 @@ def parts() -> dict[str, Callable[[], str]]:
     return {
         "vsaclaims": claims_table,
         "vsaarms": lambda: arms_table(MAIN),
-        "vsavariants": lambda: arms_table(VARIANTS, against="VSA"),
-        "vsasweep": sweep_table,
+        "vsavariants": lambda: arms_table(VARIANTS, against="VSA", name=TINY),
+        "vsasweep": lambda: sweep_table(TINY),
+        "vsatiny": lambda: scale_line(TINY),
         "vsacritical": critical_table,
         "vsaretrofit": retrofit_table,
         "vsascale": scale_line,
@@ -37,23 +39,29 @@ def parts() -> dict[str, Callable[[], str]]:
     }
 
 
-def load() -> Record | None:
-    """The study, if it has been run."""
-    path = RESULTS / NAME
+def load(name: str = NAME) -> Record | None:
+    """A study, if it has been run."""
+    path = RESULTS / name
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 class Study:
     """Numbers of the study; LookupError, with words, for what was not measured."""
 
-    def __init__(self) -> None:
-        self.records = (load() or {"records": []})["records"]
+    def __init__(self, name: str = NAME) -> None:
+        self.name = name
+        self.records = (load(name) or {"records": []})["records"]
+
+    @property
+    def tiny(self) -> Study:
+        """The study at the scale of a CPU."""
+        return Study(TINY)
 
     def of(self, arm: str) -> dict[int, Record]:
         """Seed → record of an arm."""
         found = {r["seed"]: r for r in self.records if r["arm"] == arm}
         if not found:
-            raise LookupError(f"no {arm} in {NAME}")
+            raise LookupError(f"no {arm} in {self.name}")
         return found
 
     def arms(self) -> list[str]:
@@ -69,7 +77,7 @@ class Study:
         mine, theirs = self.of(arm), self.of(other)
         seeds = sorted(mine.keys() & theirs.keys())
         if not seeds:
-            raise LookupError(f"no seed of both {arm} and {other} in {NAME}")
+            raise LookupError(f"no seed of both {arm} and {other} in {self.name}")
         return [mine[s]["held_out"][-1][1] - theirs[s]["held_out"][-1][1] for s in seeds]
 
     def saving(self, arm: str) -> list[float]:
@@ -134,14 +142,13 @@ def claims_table() -> str:
     return "\n".join(lines)
 
 
-def scale_line() -> str:
+def scale_line(name: str = NAME) -> str:
     """What was trained, on what, in one sentence."""
-    document = load()
+    document = load(name)
     if document is None:
         return NOT_YET
     first = next(r for r in document["records"] if "held_out" in r)
     s = first["scale"]
-    dense = next((r for r in document["records"] if r["arm"] == "dense"), first)
     cubes = 1
     for n, side in zip(s["grid"], s["cube"], strict=True):
         cubes *= n // side
@@ -149,7 +156,7 @@ def scale_line() -> str:
         f"Grid {' × '.join(map(str, s['grid']))} = {_product(s['grid']):,} tokens, cubes of "
         f"{' × '.join(map(str, s['cube']))}, {s['keep']} of {cubes} kept; {s['layers']} layers of "
         f"{s['dim']} with {s['heads']} heads; batches of {s['batch']} clips; the budget of every "
-        f"run is that of {dense['steps']:,} steps of dense attention, {dense['budget']:.2e} "
+        f"run is that of {s['dense_steps']:,} steps of dense attention, {first['budget']:.2e} "
         f"FLOPs; learning rate {s['lr']:g}, constant after {s['warmup']} steps. Measured on "
         f"{document['machine']} with torch {document['versions']['torch']}."
     )
@@ -172,9 +179,9 @@ def trained_line() -> str:
     )
 
 
-def arms_table(arms: tuple[str, ...], against: str = "dense") -> str:
+def arms_table(arms: tuple[str, ...], against: str = "dense", name: str = NAME) -> str:
     """A row for each arm: what it costs, and its loss at the end of the budget."""
-    study = Study()
+    study = Study(name)
     there = [arm for arm in arms if arm in study.arms()]
     if not there or against not in study.arms():
         return NOT_YET
@@ -205,9 +212,9 @@ def arms_table(arms: tuple[str, ...], against: str = "dense") -> str:
     return "\n".join(lines)
 
 
-def sweep_table() -> str:
+def sweep_table(name: str = NAME) -> str:
     """Loss by the number of kept cubes."""
-    study = Study()
+    study = Study(name)
     found = [(keep_of(arm, study), arm) for arm in study.arms() if arm == "VSA" or "K=" in arm]
     if len(found) < 2:
         return NOT_YET

@@ -151,13 +151,14 @@ def test_critical_mass_lies_between_chance_and_the_oracle():
     assert all(x == pytest.approx(1) for row in everything["kept"] for x in row)
 
 
-def test_packed_tokens_come_back(tmp_path):
-    facts = pack(moving_shapes(480, 128), tmp_path / "t.xz")
+def test_packed_tokens_come_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.vsa_data.SIZE", 32)
+    facts = pack(moving_shapes(480, 32), tmp_path / "t.xz")
     data = unpack(tmp_path / "t.xz")
-    assert list(data.frames.shape) == facts["shape"] == [240, 16, 16, 24]
+    assert list(data.frames.shape) == facts["shape"] == [240, 4, 4, 24]
     assert data.shots.cuts == list(range(24, 240, 24))
-    clip = data.clips(torch.tensor([3]), (4, 8, 8))
-    assert clip.shape == (1, 256, 24)
+    clip = data.clips(torch.tensor([3]), (4, 2, 2))
+    assert clip.shape == (1, 16, 24)
     assert 0.3 < float(clip.var()) < 3
 
 
@@ -200,7 +201,7 @@ def test_savings_are_read_off_the_curves(monkeypatch):
         record("VSA", 0, [0.8, 0.6, 0.5, 0.4]),
         record("Local", 0, [0.9, 0.85, 0.8, 0.75]),
     ]
-    monkeypatch.setattr(vsa_tables, "load", lambda: {"records": records})
+    monkeypatch.setattr(vsa_tables, "load", lambda name: {"records": records})
     study = vsa_tables.Study()
     assert study.saving("VSA") == [2.0]
     assert study.saving("Local") == [pytest.approx(0.625)]
@@ -210,7 +211,8 @@ def test_savings_are_read_off_the_curves(monkeypatch):
 
 
 def test_claims_without_numbers_are_open(monkeypatch):
-    monkeypatch.setattr(vsa_tables, "load", lambda: None)
+    monkeypatch.setattr(vsa_tables, "load", lambda *name: None)
+    monkeypatch.setattr(vsa_figure, "load", lambda: None)
     rows = vsa_tables.claims_table().splitlines()[2:]
     assert len(rows) == len(vsa_statements.CLAIMS)
     assert sum(row.endswith("| open |") for row in rows) == len(rows) - 1  # one is arithmetic

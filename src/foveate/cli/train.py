@@ -10,6 +10,7 @@ the processes share each batch, and only the first one writes.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         "text": text,
         "steps": len(steps),
         "seconds": seconds,
+        "processor_seconds": time.process_time(),
         "threads": torch.get_num_threads(),
         "loss": sum(tail) / len(tail),
         "held_out": [[r["step"], r["held_out"]] for r in measured],
