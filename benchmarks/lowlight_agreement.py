@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--adapt-size", type=int, default=128, help="of crops to adapt on")
     parser.add_argument("--adapt-crops", type=int, default=10, help="of each of their photographs")
+    parser.add_argument("--adapt", nargs="*", default=["shared", "rgb"], help="curves to adapt")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -69,8 +71,8 @@ class Bench:
         self.dark = darken(clean[sure], args.seed + 1)
         self.result: dict[str, Any] = {
             "benchmark": "agreement of EfficientNet-Lite0",
-            "settings": {k: str(v) for k, v in vars(args).items() if k not in ("out", "photos")},
-            "crops": len(clean),
+            "settings": {k: getattr(args, k) for k in ("crops", "size", "seed")},
+            "all crops": len(clean),
             "sure crops": len(self.labels),
             "arms": {},
         }
@@ -85,15 +87,19 @@ class Bench:
         for name in ARMS:
             self.arm(name, lambda name=name: BASELINES[name])
         self.arm("SACC curve for people", lambda: ConcaveCurve.load("people").to(self.args.device))
-        for channels in ("shared", "rgb"):
-            self.arm(f"SACC-CE, {channels}", lambda channels=channels: self.adapted(channels))
+        for channels in self.args.adapt:
+            told = {
+                k: getattr(self.args, k) for k in ("steps", "batch", "adapt_size", "adapt_crops")
+            }
+            make = partial(self.adapted, channels)
+            self.arm(f"SACC-CE, {channels}", make, **told)
 
-    def arm(self, name: str, make: Callable[[], Callable[[Tensor], Tensor]]) -> None:
-        """Agreement of one enhancement, with its 95 % Wilson interval."""
+    def arm(self, name: str, make: Callable[[], Callable[[Tensor], Tensor]], **told: Any) -> None:
+        """Agreement of one enhancement, with its 95 % Wilson interval; `told` goes to the file."""
         if name not in self.result["arms"]:
             _, said = self.answers(self.dark, make())
             share = float((said == self.labels).float().mean())
-            found = {"agreement": share, "interval": wilson(share, len(said))}
+            found = {"agreement": share, "interval": wilson(share, len(said)), **told}
             self.result["arms"][name] = found
             text = json.dumps(self.result, indent=1) + "\n"
             weights.write_bytes(self.args.out, text.encode())

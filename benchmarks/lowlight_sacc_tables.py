@@ -26,7 +26,6 @@ def parts() -> dict[str, Callable[[], str]]:
     return {
         "saccpatch": patch_table,
         "saccgates": gate_table,
-        "saccplus": plus_table,
         "saccpretext": pretext_table,
         "saccablations": ablation_table,
         "saccpeople": people_table,
@@ -97,23 +96,6 @@ def gate_table() -> str:
     return _table(["condition (means over seeds)", "points", "holds"], rows)
 
 
-def plus_table() -> str:
-    """How much of the new weights SACC+ should keep: one small run."""
-    result = load("sacc-plus")
-    if result is None:
-        return NOT_YET.format("sacc")
-    arms = result["arms"]
-    rows = [["SACC-CE", _of_run(arms["SACC-CE"]), _of_run(arms["clean"])]]
-    for name, arm in arms.items():
-        if name.startswith("SACC+"):
-            rows.append([name, _of_run(arm), f"{100 * arm['clean']:.1f}"])
-    return _table(["arm", "dark, top-1 %", "normal light, top-1 %"], rows)
-
-
-def _of_run(arm: Record) -> str:
-    return f"{100 * arm['accuracy']:.1f}"
-
-
 def pretext_table() -> str:
     """Heads and curves of each pretext task."""
     result = load("sacc")
@@ -181,7 +163,7 @@ def agreement_table() -> str:
         ]
         for name, a in result["arms"].items()
     ]
-    head = f"{result['sure crops']} of {result['crops']} crops"
+    head = f"{result['sure crops']} of {result['all crops']} crops"
     return _table([head, "agreement, %", "95 % interval"], rows)
 
 
