@@ -127,6 +127,8 @@ def work(options: argparse.Namespace) -> None:
     sizes = {name: value for name, value in sizes.items() if value is not None}
     for facts in runs(range(options.first_seed, options.first_seed + options.seeds), options.tiny):
         facts |= sizes
+        if facts["arm"] not in options.arms:
+            continue
         if any(facts.items() <= run.items() for run in done):
             continue
         begin = time.monotonic()
@@ -176,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--held-out", type=int, default=64, help="stretches of held-out text")
         for name in ("steps", "sequences", "length"):
             verb.add_argument(f"--{name}", type=int, help="instead of the study's own")
+        verb.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
         verb.add_argument("--seconds", type=float, default=float("inf"), help="stop by then")
         verb.add_argument("--compile", default="check", choices=("check", "yes", "no"))
         verb.add_argument("--tiny", action="store_true", help="a few steps of a tiny size")
