@@ -143,3 +143,25 @@ def test_odd_sides_get_one_line_more(tmp_path):
     from foveate.lowlight.video import _even
 
     assert _even(np.zeros((5, 7, 3), np.uint8)).shape == (6, 8, 3)
+
+
+def test_sound_that_a_container_cannot_hold_is_one_line(tmp_path):
+    frames, _ = night(2)
+    with av.open(str(tmp_path / "a.mkv"), "w") as file:
+        video = file.add_stream("libx264", rate=24)
+        video.height, video.width, video.pix_fmt = 96, 128, "yuv420p"
+        audio = file.add_stream("pcm_s16le", rate=16000, layout="mono")
+        for i, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 24)
+            file.mux(video.encode(frame))
+        file.mux(video.encode(None))
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), "s16", "mono")
+        sound.sample_rate, sound.pts, sound.time_base = 16000, 0, Fraction(1, 16000)
+        file.mux(audio.encode(sound))
+        file.mux(audio.encode(None))
+    with pytest.raises(BadPicture, match=r"\.mkv, which holds everything"):
+        enhance_video(Enhancer("gamma", denoise=0), tmp_path / "a.mkv", tmp_path / "b.webm")
+    assert not (tmp_path / "b.webm").exists()
+    enhance_video(Enhancer("gamma", denoise=0), tmp_path / "a.mkv", tmp_path / "b.mkv")
+    assert len(read_video(tmp_path / "b.mkv")[1]) == 1

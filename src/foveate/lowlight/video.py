@@ -184,6 +184,13 @@ def enhance_video(
                 return _transcode(reader, writer, Frames(enhancer, ema), crf, progress)
     except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise BadPicture(f"{source.name} cannot be read as a video: {error.strerror}") from None
+    except BadPicture:
+        raise
+    except (av.error.FFmpegError, ValueError) as error:  # sound that the container does not hold
+        raise BadPicture(
+            f"{source.name} cannot become {target.name} ({error}); "
+            "name the result .mkv, which holds everything"
+        ) from None
 
 
 def _transcode(
