@@ -172,11 +172,19 @@ def trained_line() -> str:
     threads = {1: "one thread", 2: "two threads"}.get(
         found["threads"], f"{found['threads']} threads"
     )
-    return (
-        f"Measured on the film, {threads} of a busy CPU: {found['steps']} steps in "
-        f"{found['seconds'] / 60:.1f} minutes, {found['parameters'] / 1e6:.1f} M parameters; "
-        f"held-out loss {begin:.3f} after {first} steps, {end:.3f} after {last}."
+    text = (
+        f"Measured on Big Buck Bunny, {threads} of a CPU that was busy with other work: "
+        f"{found['steps']} steps in {found['seconds'] / 60:.1f} minutes, "
+        f"{found['parameters'] / 1e6:.1f} M parameters; held-out loss {begin:.3f} after {first} "
+        f"steps, {end:.3f} after {last}."
     )
+    if "processor_seconds_a_step" in found:
+        each = found["processor_seconds_a_step"]
+        text += (
+            f" A step takes {each:.2f} s of processor time, all of them together "
+            f"{each * found['steps'] / 60:.1f} minutes."
+        )
+    return text
 
 
 def arms_table(arms: tuple[str, ...], against: str = "dense", name: str = NAME) -> str:
