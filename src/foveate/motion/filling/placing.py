@@ -22,6 +22,7 @@ from .solver import Solver
 from .style import Style
 
 REACH = 1.01  # share of the leg's length beyond which a foot must step
+MOST_BUMP = 0.03  # metres: what stands higher than this beside a sole is not under it
 KNEELING = 1.0  # radians: the sole behind a knee on the ground
 
 
@@ -135,7 +136,16 @@ class Placing:
             axis = np.cross([0.0, 0.0, 1.0], normal)
             slope = rot.exp(axis / np.linalg.norm(axis) * np.arccos(normal[2]))
             height -= float(np.array([gx, gy]) @ ahead)
+            height += self._bumps(at, yaw, height, np.array([gx, gy]))
         return Place(np.array([*at, height]), yaw, slope)
+
+    def _bumps(self, at: Array, yaw: float, height: float, slope: Array) -> float:
+        """How far the ground comes through a sole laid on its slope, metres; 0 if it is even."""
+        front = self.body.offsets[JOINT["L_foot"], 0] + self.body.toe_front
+        x, y = np.meshgrid(np.linspace(-self.body.heel_back, front, 6), [-1.0, 0.0, 1.0])
+        by = np.stack([x, y * self.body.foot_half], axis=-1).reshape(-1, 2) @ turn2(yaw).T
+        above = self.scene.height(at + by) - (height + by @ slope)
+        return float(np.clip(above[above < MOST_BUMP].max(initial=0.0), 0.0, MOST_BUMP))
 
     def _reachable(self, place: Place, side: str, hinges: Array, key: Keyframe) -> bool:
         if key.root.height_mode != "grounded":
