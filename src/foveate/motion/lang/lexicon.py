@@ -269,7 +269,11 @@ def _standing(tokens: Sequence[Token], start: int, length: int) -> float:
     light |= all(
         t.text in BEFORE_NOUNS or t.value is not None or t.lemma in AMOUNT or t.lemma in TEMPO
         for t in tokens[:start]
-    ) and not any(LIGHT_VERBS & set(t.lemmas) for t in tokens[start + 1 :])
+    ) and not any(
+        lemma in LIGHT_VERBS or lemma in action_words()
+        for t in tokens[start + 1 :]
+        for lemma in t.lemmas
+    )
     with_before = any(t.text == "with" for t in tokens[max(0, start - 4) : start])
     if length > 1 and is_thing:  # "hands on hips", "with arms out"
         return 0.0 if with_before or start <= 2 else -0.5

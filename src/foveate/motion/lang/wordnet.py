@@ -216,13 +216,21 @@ def _known() -> dict[str, str]:
 def look_alikes(folder: Path) -> list[str]:
     """English words without a meaning here that spelling repair would turn into one of ours."""
     known = vocabulary()
+    near = {part for word in known if len(word) > 3 for part in _shortened(word)}
     words = set()
     for kind in ("noun", "verb", "adj", "adv"):
         for line in (folder / f"index.{kind}").read_text().splitlines():
             word = line.split(" ", 1)[0]
-            if word.isalpha() and word not in known:
+            stems = (word, *(word.removesuffix(e) for e in ("ing", "ed", "es", "s")))
+            # two words one edit apart share what is left when a letter is taken from each
+            if word.isalpha() and word not in known and any(near & _shortened(w) for w in stems):
                 words.add(word)
     return sorted(word for word in words if repair(word, known) is not None)
+
+
+def _shortened(word: str) -> set[str]:
+    """The word, and the word without each of its letters."""
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
 
 
 def _write(name: str, what: str, links: str, lines: list[str]) -> None:

@@ -38,7 +38,8 @@ WALKS: dict[str, tuple[str, str, dict[str, float], str]] = {
     ),
     "horse": (
         "walk", "A_shoulder elev 42 plane 86, A_elbow 75, O_shoulder elev 48 plane 86, O_elbow 70",
-        {"knee_lift_deg": 48.0, "bounce": 0.04, "length": 0.4, "arm_swing": 0.3}, "prances like a horse",
+        {"knee_lift_deg": 48.0, "bounce": 0.04, "length": 0.4, "arm_swing": 0.3},
+        "prances like a horse",
     ),
     "chicken": (
         "walk", "B_shoulder elev 58 plane 0 axial 70, B_elbow 138, torso 12, head_look -12",
