@@ -160,7 +160,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "linear-loss": {"guide": Guide(linear=True)},
     "no-amplification": {"config": Config(amplify=False)},
     "joint-only": {"apart": False},
-    "no-bridge": {"config": Config(bridge=False)},
+    "bridge": {"config": Config(bridge=True)},
 }
 """Name → what differs from the network after REENet."""
 

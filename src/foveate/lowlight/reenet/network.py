@@ -2,11 +2,11 @@
 
     R̂_s = U(I_s);   Â = clip(k·R̂_s, −0.1, 1.2);   R̂_l = g·Â + E(Â, R̂_s, k);   Î_l = P(R̂_l, I_s, k)
 
-The *bridge* is ours. E also says how far it trusts the amplified RAW (g, 1 before training), since
-at k = 300 that is mostly clipped noise. And P sees the dark picture, brightened by k^(1/2.2), and
-chooses for every pixel between two analytic renderings to add its residual to, that of R̂_l and
-that of k·I_s, since a mosaic holds a third of a picture's numbers. Without the bridge g = 1, and P
-sees R̂_l alone.
+The *bridge* is ours, and off by default (docs/reenet.md tells what is known of it). With it, E also
+says how far it trusts the amplified RAW (g, 1 before training), since at k = 300 that is mostly
+clipped noise. And P sees the dark picture, brightened by k^(1/2.2), and chooses for every pixel
+between two analytic renderings to add its residual to, that of R̂_l and that of k·I_s, since a
+mosaic holds a third of a picture's numbers. Without the bridge g = 1, and P sees R̂_l alone.
 
 RAW here is linear camera RGB in RGGB planes, *after the camera's gains*, so that neutral is neutral
 and P has no white balance to guess; every RAW file tells its gains.
@@ -51,7 +51,7 @@ class Config:
     process: tuple[int, ...] = (16, 32, 64)
     contrast: float = 0.5
     amplify: bool = True
-    bridge: bool = True
+    bridge: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """All choices as plain values."""
@@ -60,7 +60,6 @@ class Config:
     @classmethod
     def from_parameters(cls, values: dict[str, Any]) -> Config:
         """The configuration that gave `parameters`."""
-        values = {"bridge": False, **values}  # networks from before there was a bridge
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
