@@ -36,7 +36,7 @@ def table(result: dict[str, Any] | None) -> str:
         ("one gain allowed", lambda by: _mean(by, "matched"), 1),
         ("SSIM", lambda by: _mean(by, "ssim"), 3),
     ]
-    head = ["method", *(name for name, _, _ in columns), "s per megapixel"]
+    head = ["method", *(name for name, _, _ in columns)]
     best = [max(value(by) for by in methods.values()) for _, value, _ in columns]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for method, by in methods.items():
@@ -44,7 +44,6 @@ def table(result: dict[str, Any] | None) -> str:
         for (_, value, digits), most in zip(columns, best, strict=True):
             shown = f"{value(by):.{digits}f}"
             cells.append(f"**{shown}**" if shown == f"{most:.{digits}f}" else shown)
-        cells.append(f"{_mean(by, 'seconds_per_megapixel'):.2f}")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", _how(result)])
 
@@ -57,6 +56,5 @@ def _how(result: dict[str, Any]) -> str:
     photos = result["photos"]
     return (
         f"Simulated low light: {len(photos)} photographs ({', '.join(photos)}), "
-        f"longest side {result['side']}; {result['machine']['cpu']}, one thread, denoising as by "
-        "default, files not counted."
+        f"longest side {result['side']}, 8 bits without JPEG; denoising as by default."
     )

@@ -130,22 +130,27 @@ def test_boxes_are_counted_once():
         answer([np.zeros((2, 3, 4, 5))])
 
 
-def test_auto_finds_the_normalisation():
-    mean, std = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
-    low, high = ((edge - mean) / std for edge in (0, 1))
-
-    def run(x):
-        inside = ((x >= low.min() - 1e-3) & (x <= high.max() + 1e-3)).mean()
-        spread = min(float(x.std()), 1.2) if x.max() < 3 else 0.0
-        return [np.array([[0.0, 3 * inside * spread]])]
-
+def test_auto_goes_by_the_kind_of_model():
     from foveate.lowlight.check import Loaded
 
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    result = compare(Loaded(run, None), [(picture, picture)], size=32)
-    assert result["norm"] == "imagenet"
-    assert result["norm"] in NORMS
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    seen = []
+
+    def classes(x):
+        seen.append(x)
+        return [np.array([[0.0, float(x.mean())]])]
+
+    def boxes(x):
+        seen.append(x)
+        return [np.zeros((1, 1, 4)), np.array([[0.9]])]
+
+    cases = {"imagenet": Loaded(classes, None), "unit": Loaded(boxes, None)}
+    cases["byte"] = Loaded(classes, None, bytes=True)
+    for norm, model in cases.items():
+        assert compare(model, [(picture, picture)], size=32)["norm"] == norm
+        assert norm in NORMS
+        assert bool(seen[-1].max() > 3) is (norm == "byte")
+        assert bool(seen[-1].min() < 0) is (norm == "imagenet")
 
 
 @pytest.mark.parametrize("name", ["none.onnx", "weights.pt", "text.onnx", "model.h5"])

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--norm",
         default="auto",
         choices=("auto", "unit", "imagenet", "signed", "byte"),
-        help="of --check: how the model wants its pixels, default %(default)s",
+        help="of --check: how the model wants its pixels; default imagenet, detectors unit",
     )
     add("--page", metavar="FILE", help="write a page that enhances photographs in a browser")
     add("--json", action="store_true", help="print JSON only")

@@ -48,10 +48,12 @@ class Loaded:
     Attributes:
         run: The model.
         size: Height and width of its input; None where it takes any.
+        bytes: Whether it takes uint8.
     """
 
     run: Model
     size: tuple[int, int] | None
+    bytes: bool = False
 
 
 def load(path: str | Path) -> Loaded:
@@ -123,7 +125,7 @@ def _onnx(path: Path) -> Loaded:
         return [np.asarray(o) for o in session.run(None, {wanted.name: picture.astype(kind)})]
 
     fixed = all(isinstance(side, int) and side > 0 for side in sides)
-    return Loaded(run, (sides[0], sides[1]) if fixed else None)
+    return Loaded(run, (sides[0], sides[1]) if fixed else None, kind == np.uint8)
 
 
 def _flat(value: Any) -> list[np.ndarray]:
@@ -151,8 +153,9 @@ def compare(
         pairs: Pictures before and after, uint8 `[H, W, 3]`.
         references: The same scenes in good light, or None where there is none.
         size: Side of the input, where the model takes any.
-        norm: A key of `NORMS`, or "auto": the one that the model is most confident with, over
-            pictures before and after alike.
+        norm: A key of `NORMS`, or "auto": byte where the model takes uint8, else unit for
+            detectors and imagenet for classifiers. Confidence cannot tell: a model that gets
+            numbers that are too large is most confident of all.
         step: Called after each picture.
 
     Returns:
@@ -165,7 +168,7 @@ def compare(
     if not pairs:
         raise ValueError("there is no picture to ask the model about")
     sides = model.size or (size, size)
-    norm = _norm(model, pairs, sides) if norm == "auto" else norm
+    norm = _norm(model, pairs[0][1], sides) if norm == "auto" else norm
     ask = lambda picture: answer(model.run(_prepared(picture, sides, norm)))  # noqa: E731
     rows = []
     for number, pair in enumerate(pairs):
@@ -224,15 +227,11 @@ def _verdict(before: dict, after: dict) -> bool | None:
     return False if sure < -0.005 and steady <= 0 else None
 
 
-def _norm(model: Loaded, pairs: Sequence[tuple], sides: tuple[int, int]) -> str:
-    some = [picture for pair in pairs[:8] for picture in pair]
-
-    def sure(norm: str) -> float:
-        return float(
-            np.mean([answer(model.run(_prepared(p, sides, norm))).confidence for p in some])
-        )
-
-    return max(NORMS, key=sure)
+def _norm(model: Loaded, picture: np.ndarray, sides: tuple[int, int]) -> str:
+    if model.bytes:
+        return "byte"
+    detector = answer(model.run(_prepared(picture, sides, "unit"))).boxes is not None
+    return "unit" if detector else "imagenet"
 
 
 def _prepared(picture: np.ndarray, sides: tuple[int, int], norm: str) -> np.ndarray:
