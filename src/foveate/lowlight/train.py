@@ -102,6 +102,7 @@ def train(
     optimiser = torch.optim.AdamW(trained, lr=lr, betas=betas, weight_decay=weight_decay)
     files = TrainingFiles(folder, told)
     state = files.resume(model, optimiser)
+    first = state.steps
     generator = torch.Generator(device=device)
     begin = saved = time.monotonic()
     sums: dict[str, Tensor] = {}
@@ -115,7 +116,7 @@ def train(
     ):
         bar.step(advance=state.steps)
         model.train()
-        for step in range(state.steps, steps):
+        for step in range(first, steps):
             number = (seed * 1_000_003 + step) % (1 << 62)
             torch.manual_seed(number)
             generator.manual_seed(number)
@@ -157,7 +158,7 @@ def train(
             if stop.asked:
                 where = f"; the same call goes on from {files.folder}" if files.folder else ""
                 raise KeyboardInterrupt(f"stopped after step {state.steps} of {steps}{where}")
-    files.finish(model, optimiser, state, keep)
+    files.finish(model, optimiser, state, keep, first < steps)
     model.eval()
     state.seconds = time.monotonic() - begin
     return state

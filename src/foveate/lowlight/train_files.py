@@ -130,12 +130,19 @@ class TrainingFiles:
             self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
 
     def finish(
-        self, model: nn.Module, optimiser: torch.optim.Optimizer, state: Training, keep: str | None
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        state: Training,
+        keep: str | None,
+        trained: bool,
     ) -> None:
-        self.save(model, optimiser, state)
+        """Take the best weights, and write the last files unless an earlier call has done it all."""
+        if trained:
+            self.save(model, optimiser, state)
         if keep is not None and self.best is not None:
             model.load_state_dict(self.best)
-        if self.folder is None:
+        if self.folder is None or (not trained and (self.folder / "model.safetensors").exists()):
             return
         about = {"settings": self.told, "step": state.steps, "best": state.best}
         weights.save(self.folder / "model.safetensors", model.state_dict(), about)
