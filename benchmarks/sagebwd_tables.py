@@ -247,4 +247,5 @@ def shown(off: float, spread: float) -> str:
 
 def _origin(runs: list[Run]) -> str:
     devices = sorted({f"{r['machine']['device']}, torch {r['machine']['torch']}" for r in runs})
-    return f"{len(runs)} runs; made on: {'; '.join(devices)}. ± is the standard error over seeds."
+    error = "± is the standard error over pairs of runs with equal seeds."
+    return f"{len(runs)} runs; made on: {'; '.join(devices)}. {error}"

@@ -19,7 +19,7 @@ def record(kind, arm, seed, loss, **facts):
         "kind": kind,
         "arm": arm,
         "seed": seed,
-        "steps": 20,
+        "steps": 100,
         "sequences": 8,
         "length": 512,
         "diverged": None,
@@ -75,7 +75,7 @@ def of(text):
 
 
 def test_without_runs_claims_are_open(results):
-    assert of("Fine-tuning loses nothing") == "open"
+    assert of("Fine-tuning loses nothing (") == "open"
     assert "not measured" in sagebwd_tables.verdict()
     assert "not measured yet" in sagebwd_figure.picture()
     assert "Not measured yet" in sagebwd_tables.finetune_table()
@@ -83,7 +83,7 @@ def test_without_runs_claims_are_open(results):
 
 def test_verdicts_follow_the_numbers(results):
     write(results, study())
-    assert of("Fine-tuning loses nothing") == "holds"
+    assert of("Fine-tuning loses nothing (") == "holds"
     assert of("Pre-training with a large batch") == "holds"
     assert of("With a smaller batch") == "holds"
     assert of("Without QK-norm") == "holds"
@@ -92,11 +92,20 @@ def test_verdicts_follow_the_numbers(results):
     assert "Pre-training with the larger batch is slower (+0.0505 ± 0.0003 nats)" in told
     assert "32,768 tokens: block diverged, axis +0.0000 ± 0.0000" in told
     write(results, study(fine=0.1, large=0.001, small=0.02, plain=0.0))
-    assert of("Fine-tuning loses nothing") == "a small loss"
+    assert of("Fine-tuning loses nothing (") == "a small loss"
     assert of("Pre-training with a large batch") == "does not show at this scale"
     assert of("With a smaller batch") == "a small difference"
     assert of("Without QK-norm") == "nothing diverges at this scale"
     assert "does not show at this scale" in sagebwd_tables.verdict()
+
+
+def test_a_short_run_proves_nothing(results):
+    document = study()
+    for run in document["runs"]:
+        run["steps"] = 8 if run["arm"] == "block" and run["kind"] == "finetune" else 100
+    write(results, document)
+    assert of("Fine-tuning loses nothing (") == "open"
+    assert of("Fine-tuning loses nothing with") == "holds"
 
 
 def test_tables_show_means_over_seeds(results):
@@ -104,7 +113,7 @@ def test_tables_show_means_over_seeds(results):
     table = sagebwd_tables.pretrain_table()
     assert '| 32,768 tokens | no | `SageBwd("block")` | 3 | diverged | diverged | 2.5 |' in table
     assert "| 8,192 tokens | yes | float | 3 | 1.0000 |  | 2.5 |" in table
-    assert "| 20 steps of 8 × 512 | float | 3 | 50.000 |" in sagebwd_tables.finetune_table()
+    assert "| 100 steps of 8 × 512 | float | 3 | 50.000 |" in sagebwd_tables.finetune_table()
 
 
 def test_the_picture_is_well_formed_and_pairs_seeds(results):
