@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lowlight_photos import PATCH_PHOTOS
 from foveate.lowlight.classical import BASELINES
 
 RESULTS = Path(__file__).parent / "results"
@@ -155,14 +156,12 @@ def agreement_table() -> str:
     result = load("sacc-agreement")
     if result is None:
         return NOT_YET.format("agreement")
-    rows = [
-        [
-            name,
-            f"{100 * a['agreement']:.1f}",
-            "{:.1f} to {:.1f}".format(*(100 * v for v in a["interval"])),
-        ]
-        for name, a in result["arms"].items()
-    ]
+    rows = []
+    for name, arm in result["arms"].items():
+        if "steps" in arm:
+            name = f"{name} ({arm['steps']} steps, {len(PATCH_PHOTOS) * arm['adapt_crops']} crops)"
+        low, high = (100 * v for v in arm["interval"])
+        rows.append([name, f"{100 * arm['agreement']:.1f}", f"{low:.1f} to {high:.1f}"])
     head = f"{result['sure crops']} of {result['all crops']} crops"
     return _table([head, "agreement, %", "95 % interval"], rows)
 
