@@ -53,7 +53,7 @@ def joined(folder: Path) -> dict[str, Any]:
                 }
                 for metric in ("psnr", "ssim")
             }
-            for which in first["sets"]
+            for which in first["scores"][name]  # other uses may have been scored on one set only
         }
     rivals = [n for n in ("plain-power", "plain-camera", "analytic") if n in names]
     for rival in rivals if "reenet" in names else []:
@@ -121,6 +121,8 @@ def table(result: dict[str, Any], which: str = "same camera", metric: str = "psn
     lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     digits = 2 if metric == "psnr" else 3
     for name, sets in result["table"].items():
+        if which not in sets:
+            continue
         cells = [sets[which][metric][k]["mean"] for k in [*map(str, RATIOS), "all"]]
         lines.append(f"| {name} | " + " | ".join(f"{c:.{digits}f}" for c in cells) + " |")
     return "\n".join(lines)

@@ -137,7 +137,7 @@ class TrainingFiles:
         keep: str | None,
         trained: bool,
     ) -> None:
-        """Take the best weights, and write the last files unless an earlier call has done it all."""
+        """Take the best weights, and write the last files unless an earlier call has done so."""
         if trained:
             self.save(model, optimiser, state)
         if keep is not None and self.best is not None:
