@@ -59,9 +59,7 @@ def test_a_model_with_masks_is_the_model_with_the_engine():
 def test_summary_pairs_losses_and_finds_the_effective_context():
     cells = {}
     for seed in range(3):
-        for length, right in zip(
-            moa_quality.LENGTHS, (True, True, False, False), strict=True
-        ):
+        for length, right in zip(moa_quality.LENGTHS, (True, True, False, False), strict=True):
             cells[f"dense|multikey|{length}|{seed}"] = {"loss": float(seed), "right": True}
             cells[f"uniform 0.5|multikey|{length}|{seed}"] = {"loss": seed + 0.5, "right": right}
     plans = {"dense": None, "uniform 0.5": MoAPlan.uniform(1, 1, 0.5)}
