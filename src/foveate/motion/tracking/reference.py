@@ -1,8 +1,8 @@
 """Reference: a clip made smooth and sampled at the control rate, with speeds and accelerations.
 
-The one thing to know: what touches is decided here, from the reference alone: a contact point
-counts while it is near its surface and nearly at rest. The simulator's own contacts flicker, and a
-controller that follows them falls.
+The one thing to know: where soles touch is decided here, from the reference alone: a contact point
+counts while it is near its surface and nearly at rest. The simulator's own contacts of a sole
+flicker, and a controller that follows them falls. For what else touches, see `contacts`.
 """
 
 from __future__ import annotations
