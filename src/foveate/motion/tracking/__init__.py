@@ -2,8 +2,8 @@
 
 The one thing to know: trackers are tried in order and the report says what was tried, what was
 kept, and how far it is from what was wanted. Nothing falls back in silence, and a clip that needed
-a helper force is marked `physical = False`. Feet that slid are set back at the end (`cleaning`), and
-the report says by how much.
+a helper force is marked `physical = False`. Feet that slid are set back at the end (`cleaning`),
+and the report says by how much.
 
 | id | method | helper force |
 |---|---|---|
