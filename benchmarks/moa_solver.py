@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         problem = Problem(rules, profile(layers, heads), args.density, BEYOND, least=0.9)
         losses, pool = problem.loss, Pool()
         for number, length in enumerate(LENGTHS):
-            best = solve(problem.program(losses[number]), seconds=30.0, pool=pool)
+            best = solve(problem.program(losses[number]), seconds=20.0, pool=pool)
             record = {
                 "size": name,
                 "length": length,
