@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.golden import exact, run
 from foveate import attention
-from foveate.attn.formats import FP8, Float
+from foveate.attn.formats import Float, Unsigned
 from foveate.attn.layouts.blocks import Band
 from foveate.attn.precision import Int8, Native, Sage2, Sage2pp, Sage3
 from foveate.attn.precision.recipe import Recipe
@@ -225,11 +225,11 @@ def test_matmul_shortcuts_of_the_process_do_not_reach_the_reference():
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        (Recipe(q=FP8()), "q cannot be written in"),
+        (Recipe(q=Unsigned(255, "tile")), "q cannot be written in"),
         (replace(Int8().recipe(64), accumulate="fp22"), "factors per tile need accumulate fp32"),
         (replace(Sage3().recipe(64), tile=40), "groups of 16 keys do not fill tiles of 40"),
     ],
-    ids=["fp8 q", "factor in fp22", "ragged groups"],
+    ids=["unsigned q", "factor in fp22", "ragged groups"],
 )
 def test_senseless_recipes_are_refused_with_a_reason(recipe, words):
     with pytest.raises(ValueError, match=words):

@@ -19,6 +19,10 @@ from .console import BadInput, Progress, print_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `foveate train`."""
+    parser.epilog = (
+        "foveate train video --help and foveate train sample --help list their options; both take "
+        "--device and --json."
+    )
     verbs = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     video = verbs.add_parser("video", help="train a video diffusion transformer on a film")
     video.add_argument(

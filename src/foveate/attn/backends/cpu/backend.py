@@ -284,6 +284,8 @@ def refuses_recipe(recipe: Recipe, dtype: torch.dtype) -> str | None:
         isinstance(recipe.q, Integer) and recipe.q.bits != recipe.k.bits
     ):
         return f"needs one kind of format for Q and K, not {recipe.q} and {recipe.k}"
+    if isinstance(recipe.q, FP8):
+        return f"has no product for Q and K in {recipe.q}"
     by_tile = isinstance(recipe.v, Integer) and recipe.v.granularity == "channel+tile"
     if recipe.mean_every > 1 and not (by_tile or isinstance(recipe.v, Float)):
         return f"needs mean_every 1 beside scales over all tokens, not {recipe.mean_every}"
