@@ -31,6 +31,12 @@ DOCUMENTS = ("docs/motion-tools.md", "docs/claims.md")
 TIMED = "a person waves with the right hand, then bows"
 CONVERSATIONS = Path(__file__).with_name("conversations")
 NEWCOMERS = Path(__file__).with_name("motion_newcomers.txt")
+LEARNED = {
+    "wave": "a person waves with the right hand",
+    "squat": "a person squats",
+    "bow": "a person bows",
+}
+LEARNED_ITERATIONS = 150
 STAGES = ("walk", "squat", "bow", "kick", "one-leg", "four-steps", "sit", "turn-left", "wave-right")
 
 
@@ -161,6 +167,31 @@ def speed(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return rows
 
 
+def learned(say: Callable[[str], None]) -> dict[str, Any]:
+    """The learned tracker, trained on three clips, beside plain servos and the controller."""
+    from foveate.motion import design, fill
+    from foveate.motion.learned import compare, train
+
+    clips = {name: fill(design(text), 20) for name, text in LEARNED.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path, begin = Path(folder) / "policy.pt", time.perf_counter()
+        history = train(
+            list(clips.values()),
+            path,
+            iterations=LEARNED_ITERATIONS,
+            progress=lambda found: say(f"learned, iteration {found['iteration']:.0f}"),
+        )
+        seconds = time.perf_counter() - begin
+        rows = compare(clips, path)
+    return {
+        "iterations": LEARNED_ITERATIONS,
+        "seconds": seconds,
+        "world_loss": [history[0]["world_loss"], history[-1]["world_loss"]],
+        "episode_steps": [history[0]["episode_steps"], history[-1]["episode_steps"]],
+        "rows": rows,
+    }
+
+
 STUDIES = {
     "sentences": sentences,
     "replays": replays,
@@ -169,6 +200,7 @@ STUDIES = {
     "speed": speed,
     "interactions": interactions,
     "stones": stones,
+    "learned": learned,
 }
 
 if __name__ == "__main__":
