@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.verdicts import verdict_table
+
 RESULTS = Path(__file__).parent / "results"
 KINDS = {"MoA": "MoA plan", "split": "all or little", "uniform": "one window"}
 SEARCHES = {
@@ -93,22 +95,7 @@ def claims_table() -> str:
     """One row for each claim."""
     from benchmarks.moa_statements import CLAIMS
 
-    numbers = Lookup()
-    lines = [
-        "| system | claim | how we test it, at which scale | measured | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in CLAIMS:
-        try:
-            measured, holds = claim.measured(numbers), claim.holds(numbers)
-        except LookupError as missing:
-            measured, verdict = f"not measured ({missing.args[0]})", "open"
-        else:
-            verdict = "holds" if holds else claim.otherwise
-        lines.append(
-            "| " + " | ".join((claim.system, claim.text, claim.tested, measured, verdict)) + " |"
-        )
-    return "\n".join(lines)
+    return verdict_table(CLAIMS, Lookup())
 
 
 def quality_table() -> str:

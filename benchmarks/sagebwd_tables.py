@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+from benchmarks.verdicts import verdict_table
+
 RESULTS = Path(__file__).parent / "results"
 NOT_YET = "Not measured yet: `python -m benchmarks.{}` fills this in."
 ARMS = {"float": "float", "axis": "`SageBwd()`", "block": '`SageBwd("block")`'}
@@ -98,21 +100,7 @@ def claims_table() -> str:
     """One row for each claim."""
     from benchmarks.sagebwd_statements import CLAIMS
 
-    numbers = Numbers()
-    lines = [
-        "| system | claim | how we test it, at which scale | measured | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in CLAIMS:
-        try:
-            measured, holds = claim.measured(numbers), claim.holds(numbers)
-        except LookupError as missing:
-            measured, verdict = f"not measured ({missing.args[0]})", "open"
-        else:
-            verdict = "holds" if holds else claim.otherwise
-        cells = (claim.system, claim.text, claim.tested, measured, verdict)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return verdict_table(CLAIMS, Numbers())
 
 
 def sweep_table() -> str:

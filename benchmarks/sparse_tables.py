@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.verdicts import verdict_table
+
 RESULTS = Path(__file__).parent / "results"
 NOT_YET = "Not measured yet: `python -m benchmarks.sparse_claims` fills this in."
 DENSITIES = ("0.1", "0.15", "0.25", "0.35", "0.5")
@@ -35,22 +37,7 @@ def claims_table(document: dict[str, Any]) -> str:
     """One row for each claim."""
     from benchmarks.sparse_statements import CLAIMS
 
-    numbers = Lookup(document)
-    lines = [
-        "| system | claim | how we test it, at which scale | measured | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in CLAIMS:
-        try:
-            measured, holds = claim.measured(numbers), claim.holds(numbers)
-        except LookupError as missing:
-            measured, verdict = f"not measured ({missing.args[0]})", "open"
-        else:
-            verdict = "holds" if holds else claim.otherwise
-        lines.append(
-            "| " + " | ".join((claim.system, claim.text, claim.tested, measured, verdict)) + " |"
-        )
-    return "\n".join(lines)
+    return verdict_table(CLAIMS, Lookup(document))
 
 
 class Lookup:

@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from benchmarks.verdicts import verdict_table
+
 RESULTS = Path(__file__).parent / "results"
 NAME, TINY = "vsa-study.json", "vsa-study-tiny.json"
 """The comparison on a GPU, and the variants of VSA at the scale of a CPU; never mixed."""
@@ -125,21 +127,7 @@ def claims_table() -> str:
     """One row for each claim."""
     from benchmarks.vsa_statements import CLAIMS
 
-    numbers = Study()
-    lines = [
-        "| system | claim | how we test it, at which scale | measured | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in CLAIMS:
-        try:
-            measured, holds = claim.measured(numbers), claim.holds(numbers)
-        except LookupError as missing:
-            measured, verdict = f"not measured ({missing.args[0]})", "open"
-        else:
-            verdict = "holds" if holds else claim.otherwise
-        cells = (claim.system, claim.text, claim.tested, measured, verdict)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return verdict_table(CLAIMS, Study())
 
 
 def scale_line(name: str = NAME) -> str:
@@ -173,7 +161,7 @@ def trained_line() -> str:
         found["threads"], f"{found['threads']} threads"
     )
     text = (
-        f"Measured on Big Buck Bunny, {threads} of an idle CPU: "
+        f"Measured on Big Buck Bunny, {threads}, {found['machine']}: "
         f"{found['steps']} steps in {found['seconds'] / 60:.1f} minutes "
         f"({found['whole_command_seconds'] / 60:.1f} with reading the film and measuring), "
         f"{found['parameters'] / 1e6:.1f} M parameters; held-out loss {begin:.3f} after {first} "

@@ -89,9 +89,8 @@ def _cases(args: argparse.Namespace) -> list[Any]:
     if args.quick:
         length = min(length, 1024)
     cases = []
-    if args.precision is None:
-        args.precision = "native,sagebwd" if args.backward else "native,int8"
-    for precision in split(args.precision):
+    default = "native,sagebwd" if args.backward else "native,int8"
+    for precision in split(default if args.precision is None else args.precision):
         try:
             parse_precision(precision)
             if args.select:
