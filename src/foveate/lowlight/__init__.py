@@ -13,8 +13,9 @@ and FEM (Huang et al., TIP 2022). What the papers leave open is ours, and each p
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from ..lazy import find
 
 _PLACES = {
     # for people
@@ -59,18 +60,7 @@ __all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "foveate").startswith("foveate"):
-            raise
-        raise ModuleNotFoundError(
-            f"foveate.lowlight.{name} needs {error.name}, which is not installed; "
-            'pip install "foveate[lowlight]"',
-            name=error.name,
-        ) from error
+    value = find(__name__, name, _PLACES, "foveate[lowlight]")
     globals()[name] = value
     return value
 

@@ -16,8 +16,9 @@ plans key poses, and physics does the rest.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from ..lazy import find
 
 _PLACES = {
     # data model
@@ -55,18 +56,7 @@ __all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "foveate").startswith("foveate"):
-            raise
-        raise ModuleNotFoundError(
-            f"foveate.motion.{name} needs {error.name}, which is not installed; "
-            'pip install "foveate[motion]"',
-            name=error.name,
-        ) from error
+    value = find(__name__, name, _PLACES, "foveate[motion]")
     globals()[name] = value
     return value
 
