@@ -51,13 +51,15 @@ bench: $(VENV)/.bench $(VENV)/.models build/.native  ## measure all cases, write
 tables: $(VENV)/.base  ## renew the tables in README and docs from benchmarks/results
 	$(PY) -m benchmarks.readme
 
-lint: $(VENV)/.dev  ## ruff: errors and format
+lint: $(VENV)/.dev  ## ruff and clang-format: errors and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cc')
 
-format: $(VENV)/.dev  ## ruff: repair both
+format: $(VENV)/.dev  ## the same, repaired
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+	$(VENV)/bin/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cc')
 
 build: build/.native  ## (re)build the C++ extension into src/foveate
 

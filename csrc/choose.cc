@@ -11,12 +11,12 @@
 namespace foveate {
 namespace {
 
-constexpr double kSlack = 1e-6;   // of a row's total: float32 scores do not add up to the last bit
+constexpr double kSlack = 1e-6;  // of a row's total: float32 scores do not add up to the last bit
 
 struct Block {
   float score;
   int32_t index;
-  bool operator<(const Block& other) const {   // ties: the lower index is the better one
+  bool operator<(const Block& other) const {  // ties: the lower index is the better one
     return score < other.score || (score == other.score && index > other.index);
   }
 };
@@ -40,7 +40,7 @@ class Row {
     for (int64_t j = 0; j < c_.nK; ++j) {
       if (!allowed_[j]) continue;
       ++visible;
-      const float score = scores_[j] > 0 ? scores_[j] : 0;   // a NaN counts as nothing
+      const float score = scores_[j] > 0 ? scores_[j] : 0;  // a NaN counts as nothing
       total += score;
       if (c_.kept_first && kept_[j]) {
         taken[j] = 1, ++number;
@@ -58,9 +58,12 @@ class Row {
     while (!rest.empty()) {
       const Block& best = rest.front();
       bool more = false;
-      if (c_.share) more = best.score >= limit;
-      else if (by_mass && c_.inclusive) more = collected < required - slack;
-      else if (by_mass) more = number == 0 || collected + best.score <= required + slack;
+      if (c_.share)
+        more = best.score >= limit;
+      else if (by_mass && c_.inclusive)
+        more = collected < required - slack;
+      else if (by_mass)
+        more = number == 0 || collected + best.score <= required + slack;
       if (!everything && !((more || number < least) && total > 0)) break;
       collected += best.score;
       taken[best.index] = 1, ++number;
@@ -75,7 +78,7 @@ class Row {
     const double wanted = c_.count[head_];
     if (!c_.is_share[head_]) return (int64_t)wanted;
     const double of = double(c_.of_visible ? visible : c_.nK);
-    return std::max<int64_t>(1, (int64_t)std::floor(wanted * of + 1e-9));   // 0.1 · 30 is three
+    return std::max<int64_t>(1, (int64_t)std::floor(wanted * of + 1e-9));  // 0.1 · 30 is three
   }
 
   void write(std::vector<uint8_t>& taken) {
@@ -86,7 +89,7 @@ class Row {
       if (first < 0) first = j;
       if (taken[j] || kept_[j]) indices_[n++] = (int32_t)j;
     }
-    if (n == 0 && first >= 0) indices_[n++] = (int32_t)first;   // nothing to go by: still not an empty row
+    if (n == 0 && first >= 0) indices_[n++] = (int32_t)first;  // nothing to go by: still not an empty row
     *counts_ = n;
     for (int64_t j = n; j < c_.nK; ++j) indices_[j] = 0;
   }
@@ -101,14 +104,20 @@ class Row {
 }  // namespace
 
 void choose_blocks(const ChoiceCall& call, int threads) {
-  constexpr int64_t kRows = 32;   // per job
-  struct State { const ChoiceCall& call; int64_t rows; } state{call, call.B * call.H * call.nQ};
-  parallel_for((state.rows + kRows - 1) / kRows, threads, [](void* x, int64_t n, int) {
-    const State& s = *(State*)x;
-    std::vector<Block> rest;
-    std::vector<uint8_t> taken;
-    for (int64_t row = n * kRows; row < std::min((n + 1) * kRows, s.rows); ++row) Row(s.call, row).choose(rest, taken);
-  }, &state);
+  constexpr int64_t kRows = 32;  // per job
+  struct State {
+    const ChoiceCall& call;
+    int64_t rows;
+  } state{call, call.B * call.H * call.nQ};
+  parallel_for((state.rows + kRows - 1) / kRows, threads,
+               [](void* x, int64_t n, int) {
+                 const State& s = *(State*)x;
+                 std::vector<Block> rest;
+                 std::vector<uint8_t> taken;
+                 for (int64_t row = n * kRows; row < std::min((n + 1) * kRows, s.rows); ++row)
+                   Row(s.call, row).choose(rest, taken);
+               },
+               &state);
 }
 
 }  // namespace foveate

@@ -29,7 +29,10 @@ bool runs_avx512() {
 }
 
 // Best first.
-struct Candidate { const Table* (*table)(); bool (*runs)(); };
+struct Candidate {
+  const Table* (*table)();
+  bool (*runs)();
+};
 const Candidate kCandidates[] = {
     {avx512_table, runs_avx512}, {avx2_table, runs_avx2}, {portable_table, [] { return true; }}};
 
@@ -84,7 +87,7 @@ void run_backward_int8(const Gradient& g, const Formats& fmt, const Table& table
   table.encode_keys_values(kv.view, g.k, g.v, 0, g.threads);
   Call call;
   call.q = g.q, call.scale = g.scale, call.kv = &kv.view, call.threads = g.threads;
-  call.out.lse = (float*)g.lse;   // asks for what the mean of K is to lse; nothing is written there
+  call.out.lse = (float*)g.lse;  // asks for what the mean of K is to lse; nothing is written there
   OwnedQueries q(call, false, table.rows);
   table.encode_queries(q.view, call);
   table.backward_int8(g, kv.view, q.view);

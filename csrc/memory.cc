@@ -12,17 +12,17 @@ namespace foveate {
 
 namespace {
 
-// Freed buffers are kept for the next call of the same sizes: fresh pages from the system cost about as much as
-// encoding what goes into them. At most this much is kept; larger buffers go back at once.
+// Freed buffers are kept for the next call of the same sizes: fresh pages from the system cost about as much
+// as encoding what goes into them. At most this much is kept; larger buffers go back at once.
 constexpr size_t kKept = 64u << 20;
 
 struct Shelf {
   std::mutex lock;
-  std::multimap<size_t, void*> buffers;   // by size
+  std::multimap<size_t, void*> buffers;  // by size
   size_t bytes = 0;
 };
 Shelf& shelf() {
-  static Shelf* one = [] {   // never destroyed: buffers may be freed while the process ends
+  static Shelf* one = [] {  // never destroyed: buffers may be freed while the process ends
     pthread_atfork([] { shelf().lock.lock(); }, [] { shelf().lock.unlock(); }, [] { shelf().lock.unlock(); });
     return new Shelf;
   }();
@@ -30,7 +30,7 @@ Shelf& shelf() {
 }
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool kKeep = false;   // exact sizes and no reuse, so that the sanitizer sees every step too far
+constexpr bool kKeep = false;  // exact sizes and no reuse, so that the sanitizer sees every step too far
 #else
 constexpr bool kKeep = true;
 #endif
@@ -87,12 +87,13 @@ OwnedKV::OwnedKV(const Formats& fmt, int64_t B, int64_t H, int64_t D, int64_t Dv
   const bool fp4 = f.kind == QKFormat::nvfp4 || f.kind == QKFormat::mxfp4;
   const bool v_fp4 = fmt.v.kind == VFormat::nvfp4 || fmt.v.kind == VFormat::mxfp4;
   // floats need no scale, and tiles with a scale of their own none for the whole length
-  const bool v_whole = fmt.v.kind == VFormat::i8_channel || fmt.v.kind == VFormat::e4m3 || fmt.v.kind == VFormat::e5m2 ||
-                       (fmt.v.kind == VFormat::f16 && fmt.v.second_level);
+  const bool v_whole = fmt.v.kind == VFormat::i8_channel || fmt.v.kind == VFormat::e4m3 ||
+                       fmt.v.kind == VFormat::e5m2 || (fmt.v.kind == VFormat::f16 && fmt.v.second_level);
   k_.per_tile = (size_t)x.k_tile_bytes(), k_.at = (void**)&x.k;
   v_.per_tile = (size_t)x.v_tile_bytes(), v_.at = (void**)&x.v;
   k_scale_.at = (void**)&x.k_scale, k_float_.at = (void**)&x.k_float, v_tile_.at = (void**)&x.v_tile;
-  if (f.kind == QKFormat::integer || fp4) k_scale_.per_tile = sizeof(float) * (x.k_scale_per_key() ? fmt.tile : 1);
+  if (f.kind == QKFormat::integer || fp4)
+    k_scale_.per_tile = sizeof(float) * (x.k_scale_per_key() ? fmt.tile : 1);
   if (fmt.smooth_q) k_float_.per_tile = sizeof(float) * (size_t)(D * fmt.tile);
   if (fmt.v.kind == VFormat::i8_channel_tile) v_tile_.per_tile = sizeof(float) * (size_t)x.Dvp;
   auto fixed = [&](float*& at, Bytes& owner, int64_t floats) {
@@ -148,7 +149,8 @@ OwnedQueries::OwnedQueries(const Call& call, bool fold, int rows) {
     mean_ = allocate(heads * (size_t)((x.L + fmt.block_q - 1) / fmt.block_q * x.D) * sizeof(float));
     x.mean = (float*)mean_.get();
   }
-  if (call.out.lse && kv.k_mean) k_mean_dot_ = allocate(all * sizeof(float)), x.k_mean_dot = (float*)k_mean_dot_.get();
+  if (call.out.lse && kv.k_mean)
+    k_mean_dot_ = allocate(all * sizeof(float)), x.k_mean_dot = (float*)k_mean_dot_.get();
 }
 
 }  // namespace foveate

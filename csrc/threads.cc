@@ -23,7 +23,7 @@ inline void pause_a_little() {
 #endif
 }
 
-constexpr int kSpins = 2000;   // about 30 µs
+constexpr int kSpins = 2000;  // about 30 µs
 
 struct Work {
   int64_t jobs = 0;
@@ -99,14 +99,16 @@ Pool* pool = nullptr;
 std::mutex pool_lock;
 
 Pool& the_pool() {
-  // A fork keeps only the thread that called it: the child begins with no workers. Said once; children inherit it.
-  static const int said = pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); }, [] {
-    pool = nullptr;
-    pool_lock.unlock();
-  });
+  // A fork keeps only the thread that called it: the child begins with no workers. Said once; children
+  // inherit it.
+  static const int said = pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); },
+                                         [] {
+                                           pool = nullptr;
+                                           pool_lock.unlock();
+                                         });
   (void)said;
   std::lock_guard<std::mutex> hold(pool_lock);
-  if (!pool) pool = new Pool;   // never destroyed: workers may outlive main()
+  if (!pool) pool = new Pool;  // never destroyed: workers may outlive main()
   return *pool;
 }
 

@@ -4,8 +4,8 @@
 
 namespace foveate {
 
-// Calls job(context, n, thread) for n in [0, jobs), in any order, thread in [0, threads). Returns when all are done.
-// An exception in a job is thrown again here, after the others have stopped.
+// Calls job(context, n, thread) for n in [0, jobs), in any order, thread in [0, threads). Returns when all
+// are done. An exception in a job is thrown again here, after the others have stopped.
 void parallel_for(int64_t jobs, int threads, void (*job)(void*, int64_t, int), void* context);
 
 }  // namespace foveate

@@ -1,9 +1,9 @@
 // Softmax mass of pairs of blocks, estimated from strided antidiagonals (XAttention, algorithm 1).
 //
-// S positions form a group. Row u of Q' is the tokens of group u from last to first, row w of K' those of group w
-// from first to last, so Z = Q'·K'ᵀ holds sums over antidiagonals of S × S cells. Both are written in bytes, one scale
-// per group: the noise of single products averages out over S of them. A job works on a few blocks of queries: its
-// rows of Z (linear in length) are the only buffer.
+// S positions form a group. Row u of Q' is the tokens of group u from last to first, row w of K' those of
+// group w from first to last, so Z = Q'·K'ᵀ holds sums over antidiagonals of S × S cells. Both are written in
+// bytes, one scale per group: the noise of single products averages out over S of them. A job works on a few
+// blocks of queries: its rows of Z (linear in length) are the only buffer.
 #pragma once
 #include "exp2.h"
 #include "formats.h"
@@ -59,7 +59,8 @@ class Antidiagonal {
       const Step step(largest, 127.f);
       scale_[n * kChunk + slot] = step.scale;
       for (int64_t t = 0; t < S_; ++t)
-        pack_row_i8(x.data() + t * Dm_, (int)Dp_, step.inverse, 127.f, kKeyOffset, out + t * Dp_ * kChunk, kChunk, slot);
+        pack_row_i8(x.data() + t * Dm_, (int)Dp_, step.inverse, 127.f, kKeyOffset, out + t * Dp_ * kChunk,
+                    kChunk, slot);
     }
   }
 
@@ -79,7 +80,7 @@ class Antidiagonal {
     for (int r = 0; r < groups * R; ++r) encode_row(bh, kv, r, j);
     for (int64_t chunk = 0; chunk < chunks_; ++chunk)
       for (int g = 0; g < groups; ++g) {
-        const Row& last_row = j.rows[least(g * R + R, j.count) - 1];   // rows are in ascending order
+        const Row& last_row = j.rows[least(g * R + R, j.count) - 1];  // rows are in ascending order
         if (!c_.causal || last_row.u >= chunk * kChunk) product(kv, chunk, g, j);
       }
     for (int r = 0; r < j.count; ++r) {
@@ -89,13 +90,15 @@ class Antidiagonal {
   }
 
  private:
-  static constexpr int64_t kRowsPerJob = 32;   // rows that share one pass over K'
+  static constexpr int64_t kRowsPerJob = 32;  // rows that share one pass over K'
 
-  struct Row { int64_t u, block; };   // a group of queries, and the block it counts for
+  struct Row {
+    int64_t u, block;
+  };  // a group of queries, and the block it counts for
   struct Job {
     Array<Row> rows;
     int count = 0;
-    Array<float> z, factor, offset;   // offset: what the mean took from the row's average
+    Array<float> z, factor, offset;  // offset: what the mean took from the row's average
     Array<uint8_t> codes;
     Array<int32_t> start;
   };
@@ -105,8 +108,8 @@ class Antidiagonal {
   int64_t visible(int64_t u) const { return !c_.causal ? columns_ : u < 0 ? 0 : least(u + 1, columns_); }
   static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-  // The groups of queries that have a token in blocks [first, last); one that lies across a border counts for both.
-  // Groups that stand before the first key see nothing if the call is causal.
+  // The groups of queries that have a token in blocks [first, last); one that lies across a border counts for
+  // both. Groups that stand before the first key see nothing if the call is causal.
   void list_rows(int64_t first, int64_t last, Job& j) const {
     j.rows.resize((size_t)((last - first) * (c_.block / S_ + 1)));
     j.count = 0;
@@ -118,10 +121,11 @@ class Antidiagonal {
     j.offset.assign((size_t)j.count, 0.f);
   }
 
-  // Tokens first + i · direction of a head for i in [0, S) as floats, zeros where there is none; its largest value.
+  // Tokens first + i · direction of a head for i in [0, S) as floats, zeros where there is none; its largest
+  // value.
   template <class Exists>
-  float read_tokens(const View& x, int64_t bh, int64_t first, int direction, const Exists& exists, const float* mean,
-                    Array<float>& out) const {
+  float read_tokens(const View& x, int64_t bh, int64_t first, int direction, const Exists& exists,
+                    const float* mean, Array<float>& out) const {
     out.resize((size_t)(S_ * Dm_));
     Largest top;
     with_reader(x, [&](auto reader) {
@@ -142,15 +146,18 @@ class Antidiagonal {
   }
   float read_group(const View& x, int64_t bh, int64_t first, int direction, int64_t count, const float* mean,
                    Array<float>& out) const {
-    return read_tokens(x, bh, first, direction, [=](int64_t token) { return token < first + count; }, mean, out);
+    return read_tokens(
+        x, bh, first, direction, [=](int64_t token) { return token < first + count; }, mean, out);
   }
-  float read_queries(int64_t bh, int64_t u, Array<float>& out) const {   // last token first
-    return read_tokens(c_.q, bh, u * S_ + S_ - 1 - shift_, -1, [&](int64_t i) { return i >= 0 && i < c_.q.L; },
-                       nullptr, out);
+  float read_queries(int64_t bh, int64_t u, Array<float>& out) const {  // last token first
+    return read_tokens(
+        c_.q, bh, u * S_ + S_ - 1 - shift_, -1, [&](int64_t i) { return i >= 0 && i < c_.q.L; }, nullptr,
+        out);
   }
-  // Tokens of group u that exist: t in [from, to) of the antidiagonal, where t = S − 1 is the group's first token.
+  // Tokens of group u that exist: t in [from, to) of the antidiagonal, where t = S − 1 is the group's first
+  // token.
   void present(int64_t u, int64_t& from, int64_t& to) const {
-    const int64_t first = u * S_ - shift_;   // the group's first token
+    const int64_t first = u * S_ - shift_;  // the group's first token
     from = most<int64_t>(0, first + S_ - c_.q.L);
     to = least(S_, S_ + first);
   }
@@ -158,9 +165,10 @@ class Antidiagonal {
   void encode_row(int64_t bh, int64_t kv, int r, Job& j) const {
     Array<float>& x = buffer();
     uint8_t* out = j.codes.data() + (int64_t)(r / R) * steps_ * R * 4;
-    if (r >= j.count) {   // rows behind the last
+    if (r >= j.count) {  // rows behind the last
       x.assign((size_t)Dm_, 0.f);
-      for (int64_t t = 0; t < S_; ++t) pack_row_i8(x.data(), (int)Dp_, 0.f, 127.f, 0, out + t * Dp_ * R, R, r % R);
+      for (int64_t t = 0; t < S_; ++t)
+        pack_row_i8(x.data(), (int)Dp_, 0.f, 127.f, 0, out + t * Dp_ * R, R, r % R);
       return;
     }
     const Step step(read_queries(bh, j.rows[r].u, x), 127.f);
@@ -175,7 +183,8 @@ class Antidiagonal {
     if (!tail_ || visible(j.rows[r].u) < columns_) return;
     F dot = zero();
     for (int64_t t = 0; t < S_; ++t)
-      for (int64_t d = 0; d < Dm_; d += W) dot = fma(load(x.data() + t * Dm_ + d), load(mean_.data() + kv * Dm_ + d), dot);
+      for (int64_t d = 0; d < Dm_; d += W)
+        dot = fma(load(x.data() + t * Dm_ + d), load(mean_.data() + kv * Dm_ + d), dot);
     j.offset[r] = sum_all(dot) * average;
   }
 
@@ -190,12 +199,13 @@ class Antidiagonal {
     for (int r = 0; r < R; ++r)
       for (int n = 0; n < NV; ++n) {
         const F factor = mul(set1(j.factor[group * R + r]), load(scale + n * W));
-        store(j.z.data() + (group * R + r) * row_length() + chunk * kChunk + n * W, mul(to_float(acc[r][n]), factor));
+        store(j.z.data() + (group * R + r) * row_length() + chunk * kChunk + n * W,
+              mul(to_float(acc[r][n]), factor));
       }
   }
 
-  // The last group of keys is shorter than S: its average is over fewer pairs, and worked out with floats. The mean
-  // of K stays in it; the other columns lack what it gives, so that is taken away here, too.
+  // The last group of keys is shorter than S: its average is over fewer pairs, and worked out with floats.
+  // The mean of K stays in it; the other columns lack what it gives, so that is taken away here, too.
   void last_column(int64_t bh, int64_t kv, int r, Job& j) const {
     int64_t from, to;
     present(j.rows[r].u, from, to);
@@ -241,7 +251,7 @@ class Antidiagonal {
       const int64_t end = least(i + per_block, n);
       float mass = 0.f;
       int64_t w = i;
-      if (per_block % W == 0) {   // values behind the last are 0
+      if (per_block % W == 0) {  // values behind the last are 0
         F part = zero();
         for (; w < end; w += W) part = add(part, load(z + w));
         mass = sum_all(part);
@@ -252,8 +262,14 @@ class Antidiagonal {
     }
   }
 
-  static Array<float>& buffer() { static thread_local Array<float> x; return x; }
-  static Job& scratch() { static thread_local Job j; return j; }
+  static Array<float>& buffer() {
+    static thread_local Array<float> x;
+    return x;
+  }
+  static Job& scratch() {
+    static thread_local Job j;
+    return j;
+  }
 
   const AntidiagonalCall& c_;
   int64_t S_, Dp_, Dm_, shift_, whole_, tail_, columns_, chunks_, nQ_, nK_, per_job_, spans_;
@@ -262,4 +278,4 @@ class Antidiagonal {
   Array<uint8_t> codes_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -19,24 +19,24 @@ namespace foveate::FOVEATE_TARGET {
 struct Scratch {
   Group groups[2];
 #ifdef FOVEATE_BYTES
-  ByteRows byte_rows[2];                                  // of the groups
+  ByteRows byte_rows[2];  // of the groups
 #endif
-  alignas(64) float p[R * kStride];                       // bytes, bf16 or float32
+  alignas(64) float p[R * kStride];  // bytes, bf16 or float32
   alignas(64) float delta[kMaxTile];
   alignas(64) float m[kMaxRows + kLanes];
   alignas(64) float o[(kMaxRows + R) * (256 + W)];
   Sight sight[kMaxRows];
   Horizon horizon[kMaxRows / R];
   Visits visits;
-  int64_t looked = 0, left_out = 0;                         // of the second filter
-  const int32_t *blocks = nullptr, *blocks_end = nullptr;   // the layout's list for this item
+  int64_t looked = 0, left_out = 0;                        // of the second filter
+  const int32_t *blocks = nullptr, *blocks_end = nullptr;  // the layout's list for this item
 };
 
 // Rows of one work item and where they come from and go to.
 struct Item {
-  int64_t b, kv_head;          // kv_head: b · Hk + hk
-  int64_t row0;                // first row in the flattened rows of Queries head `qh`
-  int64_t qh;                  // b · H + h of Queries
+  int64_t b, kv_head;  // kv_head: b · Hk + hk
+  int64_t row0;        // first row in the flattened rows of Queries head `qh`
+  int64_t qh;          // b · H + h of Queries
   int rows;
 };
 
@@ -47,7 +47,7 @@ class Attention {
     folded_ = q.L != Lq;
     item_rows_ = kMaxRows;
     if (c_.layout.counts) item_rows_ = (int)least<int64_t>(kMaxRows, c_.layout.bq);
-    if (fmt_.smooth_q)   // rows of an item share one query mean
+    if (fmt_.smooth_q)  // rows of an item share one query mean
       while (fmt_.block_q % item_rows_ || (c_.layout.counts && c_.layout.bq % item_rows_)) item_rows_ -= R;
     blocks_ = c_.layout.counts ? c_.layout.nQ : (q.L + item_rows_ - 1) / item_rows_;
     per_block_ = c_.layout.counts ? (c_.layout.bq + item_rows_ - 1) / item_rows_ : 1;
@@ -90,7 +90,7 @@ class Attention {
   }
 
  private:
-  int64_t head_of(const Item& it, int64_t row) const {   // query head of a row
+  int64_t head_of(const Item& it, int64_t row) const {  // query head of a row
     const int64_t h = it.qh % q_.H;
     return folded_ ? h * (c_.q.H / q_.H) + row / c_.q.L : h;
   }
@@ -111,7 +111,8 @@ class Attention {
     s.visits.list(c_.layout, it.b, head_of(it, it.row0), c_.q.H, block, kv_.L, tile_, all);
   }
 
-  // Asks for one of `parts` of a tile that comes next: a layout jumps, and the processor cannot guess where to.
+  // Asks for one of `parts` of a tile that comes next: a layout jumps, and the processor cannot guess where
+  // to.
   void ask_for(const Item& it, int tile, int part, int parts) const {
     const int64_t at = it.kv_head * kv_.capacity + tile;
     auto ask = [&](const uint8_t* p, int64_t bytes) {
@@ -122,15 +123,18 @@ class Attention {
     ask(kv_.v + at * kv_.v_tile_bytes(), kv_.v_tile_bytes());
   }
 
-  template <class Fn> bool with_shape(const Group& g, Fn fn) const;
+  template <class Fn>
+  bool with_shape(const Group& g, Fn fn) const;
   template <class D, class Finish>
   bool products(const typename D::Element* q, const typename D::Element* k, const int32_t* start, Group& g,
                 Group* pending, Scratch& s, const Finish& finish) const;
   template <class D, class Finish>
-  bool products_and_exponentials(const typename D::Element* q, const typename D::Element* k, const int32_t* start,
-                                 Group& g, Group& pending, Scratch& s, const Finish& finish) const;
+  bool products_and_exponentials(const typename D::Element* q, const typename D::Element* k,
+                                 const int32_t* start, Group& g, Group& pending, Scratch& s,
+                                 const Finish& finish) const;
   void walk(const Item& it, Scratch& s) const;
-  template <class Dot> void walk_scores(const Item& it, Scratch& s) const;
+  template <class Dot>
+  void walk_scores(const Item& it, Scratch& s) const;
   void hide(const Item& it, const Visit& v, int rows, Group& g, Scratch& s) const;
   void add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const;
   void reduce(int rows, Group& g, Scratch& s) const;
@@ -201,14 +205,16 @@ void Attention::walk_scores(const Item& it, Scratch& s) const {
         alignas(64) float row_scale[kLanes];
         for (int r = 0; r < R; ++r) row_scale[r] = g.a[r], g.a[r] = 1.f;
         g.is_float = true;
-        done = products<D>(q, k, start, g, pending, s, Shifted{k_row_scale_ ? nullptr : k_scale, row_scale, s.delta});
+        done = products<D>(q, k, start, g, pending, s,
+                           Shifted{k_row_scale_ ? nullptr : k_scale, row_scale, s.delta});
       } else if (k_scale && !k_row_scale_) {
         g.is_float = true;
         done = products<D>(q, k, start, g, pending, s, Scaled{k_scale});
       } else {
         done = products<D>(q, k, start, g, pending, s, Raw{});
       }
-      // the constants of this group are worked out before P·V of the last one, whose products hide their latency
+      // the constants of this group are worked out before P·V of the last one, whose products hide their
+      // latency
       if (!clear) hide(it, v, rows, g, s);
       reduce(rows, g, s);
       settle(done);
@@ -225,8 +231,10 @@ inline F Attention::read_output(int64_t at, int c) const {
   F value = zero();
   with_reader(x, [&](auto r) {
     using Read = decltype(r);
-    if (n == W) value = Read::whole(x.data, at + c);
-    else if (n > 0) value = Read::some(x.data, at + c, n);
+    if (n == W)
+      value = Read::whole(x.data, at + c);
+    else if (n > 0)
+      value = Read::some(x.data, at + c, n);
   });
   return value;
 }
@@ -248,7 +256,7 @@ inline void Attention::write(const Item& it, Scratch& s) const {
     float lse = empty ? kNone : kLn2 * (s.m[r] + log2f(l) - log2_levels_);
     if (!empty && q_.k_mean_dot) lse += q_.k_mean_dot[it.qh * q_.Lp + row];
     float* lse_at = c_.out.lse ? c_.out.lse + (it.b * c_.q.H + h) * c_.q.L + i : nullptr;
-    F share = set1(1.f);   // of these keys, beside those whose results lie there already
+    F share = set1(1.f);  // of these keys, beside those whose results lie there already
     if (c_.out.merge) {
       if (empty) continue;
       share = set1(1.f / (1.f + expf(*lse_at - lse)));
@@ -270,11 +278,14 @@ inline void Attention::write(const Item& it, Scratch& s) const {
 }
 
 inline void Attention::walk(const Item& it, Scratch& s) const {
-  if (qk_ == Dot::i8) walk_scores<DotI8>(it, s);
-  else if (qk_ == Dot::bf16) walk_scores<DotBf16>(it, s);
-  else walk_scores<DotF32>(it, s);
+  if (qk_ == Dot::i8)
+    walk_scores<DotI8>(it, s);
+  else if (qk_ == Dot::bf16)
+    walk_scores<DotBf16>(it, s);
+  else
+    walk_scores<DotF32>(it, s);
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET
 
 #include "stages.h"

@@ -10,8 +10,8 @@ namespace foveate::FOVEATE_TARGET {
 
 // c (+)= a · b for M rows and N vectors: a[m · a_row + k · a_step] · b[k · b_step + column] over k.
 template <int M, int N>
-static inline void multiply(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, int steps,
-                            float* c, int64_t c_row, bool add_to) {
+static inline void multiply(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
+                            int steps, float* c, int64_t c_row, bool add_to) {
   F acc[M][N];
   for (int m = 0; m < M; ++m)
     for (int n = 0; n < N; ++n) acc[m][n] = add_to ? load(c + m * c_row + n * W) : zero();
@@ -59,7 +59,7 @@ class Backward : public WayBack<Backward> {
     read_rows(g_.q, at, d_, s.q);
     read_rows(g_.dout, at, dv_, s.dout);
     for (int r = 0; r < at.padded; ++r) {
-      s.lse[r] = INFINITY, s.delta[r] = 0.f;   // rows that see nothing: P is 0
+      s.lse[r] = INFINITY, s.delta[r] = 0.f;  // rows that see nothing: P is 0
       if (r >= at.rows || g_.lse[row_of(at, r)] == kNone) continue;
       s.lse[r] = g_.lse[row_of(at, r)] * kLog2e;
       s.delta[r] = product_with_out(at, r, s.dout + r * dv_) - (g_.dlse ? g_.dlse[row_of(at, r)] : 0.f);
@@ -77,10 +77,10 @@ class Backward : public WayBack<Backward> {
 
   void visit(const Block& at, const Visit& v, int first, Step& s) {
     const int64_t tile = at.head * tiles_ + v.tile, t0 = (int64_t)v.tile * kTile;
-    for (int c = v.k0; c < v.k1; c += kChunk)   // S and dP
+    for (int c = v.k0; c < v.k1; c += kChunk)  // S and dP
       for (int r = first; r < at.padded; r += R) {
-        multiply<R, NV>(s.q + r * d_, d_, 1, k_packed_.data() + (tile * kTile + c) * D_, kChunk, D_, s.s + r * kScores + c,
-                        kScores, false);
+        multiply<R, NV>(s.q + r * d_, d_, 1, k_packed_.data() + (tile * kTile + c) * D_, kChunk, D_,
+                        s.s + r * kScores + c, kScores, false);
         multiply<R, NV>(s.dout + r * dv_, dv_, 1, v_packed_.data() + (tile * kTile + c) * Dv_, kChunk, Dv_,
                         s.ds + r * kScores + c, kScores, false);
       }
@@ -88,16 +88,16 @@ class Backward : public WayBack<Backward> {
     const int64_t n = at.padded - first;
     float *dk = dk_of(at, t0), *dv = dv_of(at, t0);
     for (int c = v.k0; c < v.k1; c += R) {
-      columns(Dv_, [&](auto width, int d) {   // dV += Pᵀ·dO
-        multiply<R, decltype(width)::value>(s.s + first * kScores + c, 1, kScores, s.dout + first * dv_ + d, dv_, (int)n,
-                                            dv + c * dv_ + d, dv_, true);
+      columns(Dv_, [&](auto width, int d) {  // dV += Pᵀ·dO
+        multiply<R, decltype(width)::value>(s.s + first * kScores + c, 1, kScores, s.dout + first * dv_ + d,
+                                            dv_, (int)n, dv + c * dv_ + d, dv_, true);
       });
-      columns(D_, [&](auto width, int d) {   // dK += dSᵀ·Q
-        multiply<R, decltype(width)::value>(s.ds + first * kScores + c, 1, kScores, s.q + first * d_ + d, d_, (int)n,
-                                            dk + c * d_ + d, d_, true);
+      columns(D_, [&](auto width, int d) {  // dK += dSᵀ·Q
+        multiply<R, decltype(width)::value>(s.ds + first * kScores + c, 1, kScores, s.q + first * d_ + d, d_,
+                                            (int)n, dk + c * d_ + d, d_, true);
       });
     }
-    columns(D_, [&](auto width, int d) {   // dQ += dS·K
+    columns(D_, [&](auto width, int d) {  // dQ += dS·K
       for (int r = first; r < at.padded; r += R)
         multiply<R, decltype(width)::value>(s.ds + r * kScores + v.k0, kScores, 1,
                                             k_rows_.data() + (tile * kTile + v.k0) * d_ + d, d_, v.k1 - v.k0,
@@ -120,7 +120,8 @@ class Backward : public WayBack<Backward> {
       return;
     }
     const bool clear = is_clear(v, at, r, s);
-    const F a = set1(g_.scale * kLog2e), top = set1(s.lse[r]), delta = set1(s.delta[r]), scale = set1(g_.scale);
+    const F a = set1(g_.scale * kLog2e), top = set1(s.lse[r]), delta = set1(s.delta[r]),
+            scale = set1(g_.scale);
     if (!clear) {
       for (int c = v.k0; c < v.k1; c += W) store(x + c, mul(a, load(x + c)));
       hide(at, v, r, s, x);
@@ -132,13 +133,16 @@ class Backward : public WayBack<Backward> {
       store(y + c, mul(mul(scale, p), sub(load(y + c), delta)));
     }
     if (clear) return;
-    for (int c = v.k0; c < v.k1; ++c)   // what is hidden may hold anything, and 0 · ∞ would be NaN
+    for (int c = v.k0; c < v.k1; ++c)  // what is hidden may hold anything, and 0 · ∞ would be NaN
       if (x[c] == 0.f) y[c] = 0.f;
   }
 
-  static Array<float>& buffer() { static thread_local Array<float> x; return x; }
+  static Array<float>& buffer() {
+    static thread_local Array<float> x;
+    return x;
+  }
 
   Array<float> k_rows_, k_packed_, v_packed_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,20 +1,23 @@
-// The way back in 8 bits (SageBwd with scales along the axes that no product sums over): S, dV, dK and dQ are INT8
-// products, dP = dO·Vᵀ runs in bf16, because its error would go straight into dS.
+// The way back in 8 bits (SageBwd with scales along the axes that no product sums over): S, dV, dK and dQ are
+// INT8 products, dP = dO·Vᵀ runs in bf16, because its error would go straight into dS.
 //
-// For one block of queries, two rounds over the keys it visits. The first: S from the forward's own codes, P, dP, and
-// δ = Σ P∘dP, which is the δ that fits this P. The second: dS = P ∘ (dP − δ), codes of P and dS, the three products.
-// Factors along a summed axis go into what is coded: with q = s_q[r]·q̂,  dK[c] = Σ_r dS·s_q[r]·q̂[r], so dS·s_q is
-// coded with one scale per key; in the same way P·s_dO per key for dV, and dS·s_k per row for dQ.
+// For one block of queries, two rounds over the keys it visits. The first: S from the forward's own codes, P,
+// dP, and δ = Σ P∘dP, which is the δ that fits this P. The second: dS = P ∘ (dP − δ), codes of P and dS, the
+// three products. Factors along a summed axis go into what is coded: with q = s_q[r]·q̂,  dK[c] = Σ_r
+// dS·s_q[r]·q̂[r], so dS·s_q is coded with one scale per key; in the same way P·s_dO per key for dV, and
+// dS·s_k per row for dQ.
 #pragma once
 #include "way_back.h"
 
 namespace foveate::FOVEATE_TARGET {
 
-// c += factor · (a · b) for M rows and N vectors: unsigned bytes a[m · a_row + k · a_step + 0…3], signed bytes
-// b[k · b_step + 4 · column + 0…3]; sums start at `start` (per column; what an offset in a adds, taken off).
+// c += factor · (a · b) for M rows and N vectors: unsigned bytes a[m · a_row + k · a_step + 0…3], signed
+// bytes b[k · b_step + 4 · column + 0…3]; sums start at `start` (per column; what an offset in a adds, taken
+// off).
 template <int M, int N>
-static inline void add_bytes(const uint8_t* a, int64_t a_row, int64_t a_step, const uint8_t* b, int64_t b_step,
-                             int steps, const int32_t* start, const float* factor, float* c, int64_t c_row) {
+static inline void add_bytes(const uint8_t* a, int64_t a_row, int64_t a_step, const uint8_t* b,
+                             int64_t b_step, int steps, const int32_t* start, const float* factor, float* c,
+                             int64_t c_row) {
   DotI8::Acc acc[M][N];
   for (int n = 0; n < N; ++n) {
     const I first = start ? loadi(start + n * W) : zeroi();
@@ -38,21 +41,21 @@ static inline void add_bytes(const uint8_t* a, int64_t a_row, int64_t a_step, co
 class BackwardInt8 : public WayBack<BackwardInt8> {
   friend WayBack<BackwardInt8>;
 
-  static constexpr int kOffset = 128;                  // signed codes are stored plus this
-  static constexpr int kM = R, kN = NV;                // rows and vectors of a micro-kernel
-  static constexpr int kStrip = W == 16 ? 8 : 4;       // vectors of keys whose maxima stay in registers
-  using Scale = FOVEATE_TARGET::Step;                  // Step is something else in here
+  static constexpr int kOffset = 128;             // signed codes are stored plus this
+  static constexpr int kM = R, kN = NV;           // rows and vectors of a micro-kernel
+  static constexpr int kStrip = W == 16 ? 8 : 4;  // vectors of keys whose maxima stay in registers
+  using Scale = FOVEATE_TARGET::Step;             // Step is something else in here
 
   struct Step : Frame {
     // [rows/4][columns][4]: codes of Q and dO, the four rows of a dot product side by side
     alignas(64) uint8_t q[kRows * (kMaxD + W)], dout[kRows * (kMaxD + W)];
     alignas(64) uint16_t dout_rows[kRows * (kMaxD + W)];
-    alignas(64) int32_t q_sum[kMaxD + W];              // −kOffset · Σ of the block's codes
+    alignas(64) int32_t q_sum[kMaxD + W];  // −kOffset · Σ of the block's codes
     float q_scale[kRows], dout_scale[kRows];
     // codes of one visit: [rows/4][kTile][4] by key, [rows][kTile] by row
     alignas(64) uint8_t p[kRows * kTile], ds[kRows * kTile], ds_rows[kRows * kTile];
     alignas(64) float p_factor[kTile], ds_factor[kTile], row_factor[kRows];
-    Array<float> weights, slopes;                      // P and dP of all visits, [visit][kRows][kScores]
+    Array<float> weights, slopes;  // P and dP of all visits, [visit][kRows][kScores]
   };
 
  public:
@@ -75,7 +78,8 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
       uint8_t* to = k + c / 4 * D_ * 4 + c % 4;
       for (int d = 0; d < kv_.Dp; ++d) to[d * 4] = (uint8_t)(from[d / 4 * kChunk * 4 + d % 4] - kKeyOffset);
     }
-    for (int c = 0; c < kTile; c += kAlign) sum_codes(k + c * D_, kAlign, D_, k_sum_.data() + (n * kTile + c) / kAlign * D_);
+    for (int c = 0; c < kTile; c += kAlign)
+      sum_codes(k + c * D_, kAlign, D_, k_sum_.data() + (n * kTile + c) / kAlign * D_);
     Array<float>& v = buffer();
     v.resize((size_t)(kTile * dv_));
     read_rows(g_.v, head / g_.k.H, head % g_.k.H, t0, kTile, dv_, v.data());
@@ -114,7 +118,7 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
     const int64_t stride = Dv_;
     std::memset(s.dout, 0, (size_t)at.padded * Dv_);
     for (int r = 0; r < at.padded; ++r) {
-      s.lse[r] = INFINITY, s.delta[r] = 0.f;   // rows that see nothing: P is 0
+      s.lse[r] = INFINITY, s.delta[r] = 0.f;  // rows that see nothing: P is 0
       s.q_scale[r] = s.dout_scale[r] = 0.f;
       if (r >= at.rows || g_.lse[row_of(at, r)] == kNone) {
         std::memset(s.dout_rows + r * stride, 0, sizeof(uint16_t) * Dv_);
@@ -123,13 +127,16 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
       const int64_t q = head * queries_.Lp + at.row0 + r;
       s.q_scale[r] = queries_.scale[q];
       s.lse[r] = (g_.lse[row_of(at, r)] - (queries_.k_mean_dot ? queries_.k_mean_dot[q] : 0.f)) * kLog2e;
-      with_reader(g_.dout, [&](auto reader) { read_row(reader, g_.dout, at.b, at.qh, at.row0 + r, nullptr, line); });
+      with_reader(g_.dout,
+                  [&](auto reader) { read_row(reader, g_.dout, at.b, at.qh, at.row0 + r, nullptr, line); });
       Largest top;
-      for (int d = 0; d < Dv_; d += W) top.add(load(line + d)), store_bf16(s.dout_rows + r * stride + d, load(line + d));
+      for (int d = 0; d < Dv_; d += W)
+        top.add(load(line + d)), store_bf16(s.dout_rows + r * stride + d, load(line + d));
       const Scale own(top.value(), 127.f);
       s.dout_scale[r] = own.scale;
       uint8_t codes[kMaxD + W];
-      for (int d = 0; d < Dv_; d += W) store_u8(codes + d, clamp_codes(mul(load(line + d), set1(own.inverse)), 127.f));
+      for (int d = 0; d < Dv_; d += W)
+        store_u8(codes + d, clamp_codes(mul(load(line + d), set1(own.inverse)), 127.f));
       uint8_t* to = s.dout + r / 4 * Dv_ * 4 + r % 4;
       for (int d = 0; d < Dv_; ++d) to[d * 4] = codes[d];
       if (!exact_delta_) s.delta[r] = product_with_out(at, r, line);
@@ -172,7 +179,8 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
 
   // P and dP of one visit, and what they add to δ.
   void weights(const Block& at, const Visit& v, int first, float* p, float* dp, Step& s) const {
-    const int64_t tile = at.head * tiles_ + v.tile, t0 = (int64_t)v.tile * kTile, head = at.b * g_.q.H + at.qh;
+    const int64_t tile = at.head * tiles_ + v.tile, t0 = (int64_t)v.tile * kTile,
+                  head = at.b * g_.q.H + at.qh;
     if (v.holes) s.visits.list_keys(v);
     for (int c = v.k0; c < v.k1; c += kChunk) {
       const uint8_t* k = codes_of(at.head, t0 + c);
@@ -185,7 +193,8 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
         for (int d = 0; d < queries_.Dp; d += 4, kp += kChunk * 4, qp += R * 4) step<DotI8>(acc, kp, qp);
         for (int i = 0; i < R; ++i)
           for (int n = 0; n < NV; ++n)
-            store(p + (r + i) * kScores + c + n * W, mul(to_float(acc[i][n]), set1(s.q_scale[r + i] * factor)));
+            store(p + (r + i) * kScores + c + n * W,
+                  mul(to_float(acc[i][n]), set1(s.q_scale[r + i] * factor)));
         F sum[R][NV];
         for (int i = 0; i < R; ++i)
           for (int n = 0; n < NV; ++n) sum[i][n] = zero();
@@ -194,7 +203,8 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
           decltype(DotBf16::load_b(vp)) pairs[NV];
           for (int n = 0; n < NV; ++n) pairs[n] = DotBf16::load_b(vp + n * W * 2);
           for (int i = 0; i < R; ++i)
-            for (int n = 0; n < NV; ++n) sum[i][n] = DotBf16::step_kq(sum[i][n], pairs[n], op + (int64_t)i * Dv_);
+            for (int n = 0; n < NV; ++n)
+              sum[i][n] = DotBf16::step_kq(sum[i][n], pairs[n], op + (int64_t)i * Dv_);
         }
         for (int i = 0; i < R; ++i)
           for (int n = 0; n < NV; ++n) store(dp + (r + i) * kScores + c + n * W, sum[i][n]);
@@ -211,7 +221,7 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
         store(x + c, weight);
         sum = fma(weight, load(y + c), sum);
       }
-      if (!clear) {   // what is hidden may hold anything, and 0 · ∞ would be NaN
+      if (!clear) {  // what is hidden may hold anything, and 0 · ∞ would be NaN
         sum = zero();
         for (int c = v.k0; c < v.k1; ++c)
           if (x[c] == 0.f) y[c] = 0.f;
@@ -227,7 +237,9 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
     alignas(64) float k_scales[kTile];
     for (int c = v.k0; c < v.k1; c += W) store(k_scales + c, set1(k_scale(at.head, t0 + c)));
     for (int r = first; r < at.padded; ++r) s.row_factor[r] = 0.f;
-    strips(v, [&](auto width, int c) { slopes_of<decltype(width)::value>(at, first, p + c, dp + c, k_scales + c, c, s); });
+    strips(v, [&](auto width, int c) {
+      slopes_of<decltype(width)::value>(at, first, p + c, dp + c, k_scales + c, c, s);
+    });
     alignas(64) float row_inverse[kRows];
     for (int r = first; r < at.padded; ++r) {
       const Scale e(s.row_factor[r], 127.f);
@@ -243,12 +255,14 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
     const uint8_t *p_codes = s.p + first * kTile, *ds_codes = s.ds + first * kTile;
     for (int c = v.k0; c < v.k1; c += kM) {
       columns(Dv_, [&](auto width, int d) {
-        add_bytes<kM, decltype(width)::value>(p_codes + c * 4, 4, kTile * 4, s.dout + first * Dv_ + d * 4, Dv_ * 4,
-                                              rows / 4, nullptr, s.p_factor + c, dv + c * dv_ + d, dv_);
+        add_bytes<kM, decltype(width)::value>(p_codes + c * 4, 4, kTile * 4, s.dout + first * Dv_ + d * 4,
+                                              Dv_ * 4, rows / 4, nullptr, s.p_factor + c, dv + c * dv_ + d,
+                                              dv_);
       });
       columns(D_, [&](auto width, int d) {
-        add_bytes<kM, decltype(width)::value>(ds_codes + c * 4, 4, kTile * 4, s.q + first * D_ + d * 4, D_ * 4,
-                                              rows / 4, q_sum + d, s.ds_factor + c, dk + c * d_ + d, d_);
+        add_bytes<kM, decltype(width)::value>(ds_codes + c * 4, 4, kTile * 4, s.q + first * D_ + d * 4,
+                                              D_ * 4, rows / 4, q_sum + d, s.ds_factor + c, dk + c * d_ + d,
+                                              d_);
       });
     }
     const int64_t tile = at.head * tiles_ + v.tile;
@@ -262,13 +276,15 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
     for (int r = first; r < at.padded; r += kM)
       columns(D_, [&](auto width, int d) {
         add_bytes<kM, decltype(width)::value>(s.ds_rows + r * kTile + v.k0, kTile, 4, k + d * 4, D_ * 4,
-                                              (v.k1 - v.k0) / 4, part + d, s.row_factor + r, s.dq + r * d_ + d, d_);
+                                              (v.k1 - v.k0) / 4, part + d, s.row_factor + r,
+                                              s.dq + r * d_ + d, d_);
       });
   }
 
   // dS in place of dP for N vectors of keys; the largest values of what will be coded, per key and per row.
   template <int N>
-  static void slopes_of(const Block& at, int first, const float* p, float* dp, const float* k_scales, int c, Step& s) {
+  static void slopes_of(const Block& at, int first, const float* p, float* dp, const float* k_scales, int c,
+                        Step& s) {
     I p_top[N], ds_top[N];
     F ks[N];
     for (int n = 0; n < N; ++n) p_top[n] = ds_top[n] = zeroi(), ks[n] = load(k_scales + n * W);
@@ -293,13 +309,13 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
   }
 
   // Codes of P and dS of one visit; factors of what they are multiplied with.
-  static void encode(const Block& at, const Visit& v, int first, const float* p, const float* ds, const float* k_scales,
-                     const float* row_inverse, Step& s) {
+  static void encode(const Block& at, const Visit& v, int first, const float* p, const float* ds,
+                     const float* k_scales, const float* row_inverse, Step& s) {
     alignas(64) float p_inverse[kTile], ds_inverse[kTile];
     for (int c = v.k0; c < v.k1; ++c) {
       const Scale a(s.p_factor[c], 255.f), b(s.ds_factor[c], 127.f);
       s.p_factor[c] = a.scale, p_inverse[c] = a.inverse;
-      s.ds_factor[c] = b.scale * kLn2, ds_inverse[c] = b.inverse;   // q_scale carries log2(e)
+      s.ds_factor[c] = b.scale * kLn2, ds_inverse[c] = b.inverse;  // q_scale carries log2(e)
     }
     const F offset = set1((float)kOffset);
     for (int r = first; r < at.padded; r += 4)
@@ -333,15 +349,22 @@ class BackwardInt8 : public WayBack<BackwardInt8> {
     for (; d + kN * W <= D; d += kN * W) fn(Number<kN>(), d);
     for (; d < D; d += W) fn(Number<1>(), d);
   }
-  static float from_int(int32_t x) { float y; std::memcpy(&y, &x, 4); return y; }
-  static Array<float>& buffer() { static thread_local Array<float> x; return x; }
+  static float from_int(int32_t x) {
+    float y;
+    std::memcpy(&y, &x, 4);
+    return y;
+  }
+  static Array<float>& buffer() {
+    static thread_local Array<float> x;
+    return x;
+  }
 
   const KV& kv_;
   const Queries& queries_;
   const bool exact_delta_;
-  Array<uint8_t> k_;          // [tiles][kTile/4][D][4]
-  Array<int32_t> k_sum_;      // [tiles][kTile/kAlign][D], −kOffset · sums of codes
-  Array<uint16_t> v_;         // [tiles][kTile/kChunk][Dv/2][kChunk][2]
+  Array<uint8_t> k_;      // [tiles][kTile/4][D][4]
+  Array<int32_t> k_sum_;  // [tiles][kTile/kAlign][D], −kOffset · sums of codes
+  Array<uint16_t> v_;     // [tiles][kTile/kChunk][Dv/2][kChunk][2]
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -15,17 +15,30 @@ namespace foveate::FOVEATE_TARGET {
 constexpr float kLog2e = 1.44269504088896340736f;
 constexpr float kLn2 = 0.69314718055994530942f;
 constexpr float kNone = -INFINITY;
-constexpr int64_t kFar = INT64_MAX / 4;   // a band without a limit
+constexpr int64_t kFar = INT64_MAX / 4;  // a band without a limit
 
-template <class T> static inline T least(T a, T b) { return b < a ? b : a; }
-template <class T> static inline T most(T a, T b) { return a < b ? b : a; }
+template <class T>
+static inline T least(T a, T b) {
+  return b < a ? b : a;
+}
+template <class T>
+static inline T most(T a, T b) {
+  return a < b ? b : a;
+}
 static inline bool finite(float x) { return x <= FLT_MAX && x >= -FLT_MAX; }
 // The larger one, or NaN if x is NaN; a NaN in best stays.
 static inline float keep_largest(float best, float x) { return x > best || x != x ? x : best; }
 
-template <int n> struct Number { static constexpr int value = n; };
-struct Yes { static constexpr bool value = true; };
-struct No { static constexpr bool value = false; };
+template <int n>
+struct Number {
+  static constexpr int value = n;
+};
+struct Yes {
+  static constexpr bool value = true;
+};
+struct No {
+  static constexpr bool value = false;
+};
 
 // Memory on vector boundaries that grows and is not initialised.
 template <class T>
@@ -58,4 +71,4 @@ class Array {
   size_t size_ = 0, room_ = 0;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -6,18 +6,18 @@
 //     d = (top − score) >> shift, saturated to 16 bits     y = round(d · mult / 2^15)     in 1/64 octaves
 //     w = table[y mod 64] >> (y / 64),  table[f] = 255 · 2^(6 − f/64)     p̂ = w / 64 rounded, l sums w / 64
 //
-// Rounding y to 1/64 octave is a relative error of p of at most 0.54 %, 0.31 % rms: a third of what rounding the
-// scores' operands to 8 bits brings.
+// Rounding y to 1/64 octave is a relative error of p of at most 0.54 %, 0.31 % rms: a third of what rounding
+// the scores' operands to 8 bits brings.
 #pragma once
 
 namespace foveate::FOVEATE_TARGET {
 
 // What a row needs: its largest score, and scale · 2^21 = mult · 2^−shift.
 struct ByteRows {
-  alignas(64) int32_t top[kLanes], shift[kLanes], mult[kLanes];   // mult in both halves
+  alignas(64) int32_t top[kLanes], shift[kLanes], mult[kLanes];  // mult in both halves
 };
 
-constexpr int32_t kHidden = -(1 << 30);   // a score that yields 0 for every legal shift and mult
+constexpr int32_t kHidden = -(1 << 30);  // a score that yields 0 for every legal shift and mult
 
 struct ByteTable {
   I low, high, order, half;
@@ -60,7 +60,7 @@ static inline bool prepare_bytes(const float* scale, const float* top, int rows,
   const I mult = round_int(_mm512_scalef_ps(x, to_float(shift)));
   const __mmask16 good = _mm512_cmp_epi32_mask(mult, set1i(1025), _MM_CMPINT_NLT) &
                          _mm512_cmp_epi32_mask(mult, set1i(32767), _MM_CMPINT_LE);
-  storei(out.top, maxi(round_int(load(top)), set1i(kHidden / 2)));   // rows that see nothing: all zeros
+  storei(out.top, maxi(round_int(load(top)), set1i(kHidden / 2)));  // rows that see nothing: all zeros
   storei(out.shift, shift);
   storei(out.mult, _mm512_or_si512(mult, _mm512_slli_epi32(mult, 16)));
   const __mmask16 used = (__mmask16)((1u << rows) - 1);
@@ -104,8 +104,9 @@ static inline void hidden_to_floats(Group& g) {
 
 // The scores of `cur` and the bytes of `prev`, interleaved: 64 bytes of P for every 4·each steps.
 template <int vectors, int each, bool fetching>
-[[gnu::noinline]] static void scores_and_bytes(const uint8_t* q, const uint8_t* k, int steps, const int32_t* start,
-                                               Group& cur, Group& prev, const ByteRows& rows, uint8_t* p) {
+[[gnu::noinline]] static void scores_and_bytes(const uint8_t* q, const uint8_t* k, int steps,
+                                               const int32_t* start, Group& cur, Group& prev,
+                                               const ByteRows& rows, uint8_t* p) {
   const ByteTable table;
   auto go = [&](I(&acc)[R][NV], const uint8_t* kp, const uint8_t* qp) {
     if constexpr (fetching) fetch(kp, cur.k_ahead);
@@ -140,4 +141,4 @@ template <int vectors, int each, bool fetching>
   }
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,8 +1,9 @@
 // A few queries against keys and values as they lie in memory: decoding without packed operands.
 //
-// Packing K and V reads and writes them once, for one query as costly as attending. Here every key row is read
-// once, for all query rows of the heads that share it, and so is every value row. Long caches are cut into parts
-// that threads take, and the parts are merged by their maxima. Native numbers only: no format needs a scale.
+// Packing K and V reads and writes them once, for one query as costly as attending. Here every key row is
+// read once, for all query rows of the heads that share it, and so is every value row. Long caches are cut
+// into parts that threads take, and the parts are merged by their maxima. Native numbers only: no format
+// needs a scale.
 #pragma once
 #include "exp2.h"
 #include "formats.h"
@@ -10,9 +11,9 @@
 
 namespace foveate::FOVEATE_TARGET {
 
-constexpr int kDirectRows = 16;        // query rows of one kv head, at most
-constexpr int kDirectKeys = 128;       // keys per step of the online softmax
-constexpr int64_t kPart = 1024;        // keys per part, at most
+constexpr int kDirectRows = 16;   // query rows of one kv head, at most
+constexpr int kDirectKeys = 128;  // keys per step of the online softmax
+constexpr int64_t kPart = 1024;   // keys per part, at most
 
 class Direct {
  public:
@@ -21,7 +22,7 @@ class Direct {
     group_ = call.q.H / k.H;
     rows_ = (int)(group_ * call.q.L);
     parts_ = (k.L + kPart - 1) / kPart;
-    stride_ = round_up(v.D, W) + 2 * W;   // O, then m and l
+    stride_ = round_up(v.D, W) + 2 * W;  // O, then m and l
     partial_.resize((size_t)(items() * parts_ * rows_ * stride_));
   }
   int64_t items() const { return k_.B * k_.H; }
@@ -46,7 +47,8 @@ class Direct {
         if (part_l == 0.f) continue;
         const float weight = exp2f(o[stride_ - 2 * W] - m);
         l += weight * part_l;
-        for (int64_t d = 0; d < stride_ - 2 * W; d += W) store(line + d, fma(load(o + d), set1(weight), load(line + d)));
+        for (int64_t d = 0; d < stride_ - 2 * W; d += W)
+          store(line + d, fma(load(o + d), set1(weight), load(line + d)));
       }
       const F inverse = set1(l == 0.f ? 0.f : 1.f / l);
       for (int64_t d = 0; d < stride_ - 2 * W; d += W) store(line + d, mul(load(line + d), inverse));
@@ -91,7 +93,7 @@ class Direct {
       if (!all.any(t0, t0 + keys)) continue;
       alignas(64) float line[4 * (kMaxD + W)];
       const float c = c_.scale * kLog2e;
-      for (int j = 0; j < keys; j += 4) {   // four keys at a time: their sums do not wait for each other
+      for (int j = 0; j < keys; j += 4) {  // four keys at a time: their sums do not wait for each other
         read_four(Read(), k_, k_at + (t0 + j) * k_.sl, keys - j, Dw, line);
         for (int r = 0; r < rows_; ++r) {
           F s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
@@ -105,7 +107,8 @@ class Direct {
         }
       }
       if (k_scale) scale_by(k_scale + t0, keys, s);
-      for (int r = 0; r < rows_; ++r) weights(b, hk, r, t0, keys, see[r], s + r * kDirectKeys, out + r * stride_);
+      for (int r = 0; r < rows_; ++r)
+        weights(b, hk, r, t0, keys, see[r], s + r * kDirectKeys, out + r * stride_);
       if (v_scale) scale_by(v_scale + t0, keys, s);
       const int Dvw = (int)round_up(Dv, W);
       for (int j = 0; j < keys; j += 4) {
@@ -121,9 +124,10 @@ class Direct {
               store(o + d, add(load(o + d), add(near, far)));
             }
           } else {
-            for (int i = 0; i < 4; ++i) {   // a hidden key's value may be anything
+            for (int i = 0; i < 4; ++i) {  // a hidden key's value may be anything
               if (p[i] == 0.f) continue;
-              for (int d = 0; d < Dvw; d += W) store(o + d, fma(set1(p[i]), load(line + i * Dvw + d), load(o + d)));
+              for (int d = 0; d < Dvw; d += W)
+                store(o + d, fma(set1(p[i]), load(line + i * Dvw + d), load(o + d)));
             }
           }
         }
@@ -140,7 +144,7 @@ class Direct {
   // Four rows from element `at` on as floats; those from `left` on are zeros.
   template <class Read>
   static void read_four(Read, const View& x, int64_t at, int left, int width, float* out) {
-    View row = x;   // rows are found by `at`, not by batch and head
+    View row = x;  // rows are found by `at`, not by batch and head
     row.sb = row.sh = 0;
     for (int i = 0; i < 4; ++i) {
       if (i >= left) {
@@ -154,14 +158,16 @@ class Direct {
   }
 
   // One row's scores of a step to p, in place; O, m and l of the row are brought to the new maximum.
-  void weights(int64_t b, int64_t hk, int r, int64_t t0, int keys, const Sight& see, float* s, float* o) const {
+  void weights(int64_t b, int64_t hk, int r, int64_t t0, int keys, const Sight& see, float* s,
+               float* o) const {
     const int64_t h = hk * group_ + r / c_.q.L, i = r % c_.q.L;
     const Mask& mask = c_.mask;
     const int64_t at = b * mask.sb + h * mask.sh + i * mask.si;
     float best = kNone;
-    const bool clear = !mask.data && keys == kDirectKeys && see.hi >= t0 + keys && (see.lo <= t0 || see.sink >= t0 + keys);
+    const bool clear =
+        !mask.data && keys == kDirectKeys && see.hi >= t0 + keys && (see.lo <= t0 || see.sink >= t0 + keys);
     if (clear) {
-      F top = load(s);   // may miss a NaN, which then shows in p
+      F top = load(s);  // may miss a NaN, which then shows in p
       for (int j = W; j < keys; j += W) top = max(top, load(s + j));
       float lane[W];
       store(lane, top);
@@ -209,4 +215,4 @@ class Direct {
   Array<float> partial_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

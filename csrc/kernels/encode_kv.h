@@ -1,56 +1,15 @@
 // Writing K and V and packing them for the products. First one pass for the statistics that span all tokens
 // (mean, extremes per channel), then one pass over tiles.
 #pragma once
-#include "formats.h"
+#include "channel_stats.h"
+#include "write_v.h"
 
 namespace foveate::FOVEATE_TARGET {
 
-// ---- statistics over tokens ----------------------------------------------------------------------
-
-constexpr int64_t kChunkTokens = 512;   // partial sums over this many tokens, added in a fixed order
-
-struct ChannelStats {   // sum, min, max per channel, [3][kMaxD]
-  alignas(64) float sum[kMaxD + W], low[kMaxD + W], high[kMaxD + W];
-  float bad = 0.f;      // NaN if any value was NaN
-};
-
-// Every step-th row, in memory order, four at a time, so that the sums in the first-level cache are touched rarely.
-template <class Read>
-static inline void gather_stats(Read, const View& x, int64_t b, int64_t h, int64_t from, int64_t to, int64_t step, bool extremes,
-                                ChannelStats& s) {
-  const int D = (int)x.D, stride = (int)round_up(D, W);
-  for (int d = 0; d < stride; d += W)
-    store(s.sum + d, zero()), store(s.low + d, set1(INFINITY)), store(s.high + d, set1(-INFINITY));
-  for (int64_t l = from; l < to; l += 4 * step) {
-    const int64_t at = b * x.sb + h * x.sh + l * x.sl, next = step * x.sl;
-    const int rows = (int)least<int64_t>(4, (to - l + step - 1) / step);
-    for (int r = 0; r < rows; ++r) prefetch_row(x, at + (r + kAhead) * next);
-    for (int d = 0; d < D; d += W) {
-      auto row = [&](int r) {   // rows behind the last repeat it for the extremes
-        const int64_t i = at + least(r, rows - 1) * next + d;
-        return d + W <= D ? Read::whole(x.data, i) : Read::some(x.data, i, D - d);
-      };
-      const F v0 = row(0), v1 = row(1), v2 = row(2), v3 = row(3);
-      F sum = v0;
-      if (rows == 4) sum = add(add(v0, v1), add(v2, v3));
-      else {
-        if (rows > 1) sum = add(sum, v1);
-        if (rows > 2) sum = add(sum, v2);
-      }
-      store(s.sum + d, add(load(s.sum + d), sum));
-      if (!extremes) continue;
-      store(s.low + d, min(load(s.low + d), min(min(v0, v1), min(v2, v3))));
-      store(s.high + d, max(load(s.high + d), max(max(v0, v1), max(v2, v3))));
-    }
-  }
-  F bad = zero();   // 0 · finite = 0; a NaN or an infinity anywhere leaves a NaN
-  for (int d = 0; d < D; d += W) bad = fma(load(s.sum + d), zero(), bad);
-  s.bad = sum_all(bad);
-}
-
 class EncodeKV {
  public:
-  EncodeKV(KV& kv, const View& k, const View& v, int64_t first_tile) : kv_(kv), k_(k), v_(v), tile0_(first_tile) {
+  EncodeKV(KV& kv, const View& k, const View& v, int64_t first_tile)
+      : kv_(kv), k_(k), v_(v), tile0_(first_tile) {
     tiles_ = (k.L + kv.fmt.tile - 1) / kv.fmt.tile;
     chunks_ = (k.L + kChunkTokens - 1) / kChunkTokens;
     k_stats_ = tile0_ == 0 && (kv.k_mean || kv.k_global);
@@ -70,10 +29,15 @@ class EncodeKV {
   int64_t tile_jobs() const { return heads_ * tiles_; }
 
   void stat_job(int64_t n) {
-    const int64_t bh = head0_ + n / chunks_, from = n % chunks_ * kChunkTokens, to = least(from + kChunkTokens, k_.L);
+    const int64_t bh = head0_ + n / chunks_, from = n % chunks_ * kChunkTokens,
+                  to = least(from + kChunkTokens, k_.L);
     const int64_t b = bh / kv_.H, h = bh % kv_.H;
-    if (k_stats_) with_reader(k_, [&](auto r) { gather_stats(r, k_, b, h, from, to, step(), kv_.k_global != nullptr, ks_[n]); });
-    if (v_stats_) with_reader(v_, [&](auto r) { gather_stats(r, v_, b, h, from, to, step(), kv_.v_scale != nullptr, vs_[n]); });
+    if (k_stats_)
+      with_reader(
+          k_, [&](auto r) { gather_stats(r, k_, b, h, from, to, step(), kv_.k_global != nullptr, ks_[n]); });
+    if (v_stats_)
+      with_reader(
+          v_, [&](auto r) { gather_stats(r, v_, b, h, from, to, step(), kv_.v_scale != nullptr, vs_[n]); });
   }
 
   void merge_stats() {
@@ -118,7 +82,7 @@ class EncodeKV {
     }
   }
   // Rows between those that a mean is taken of; extremes need every row, their formats have mean_every 1.
-  int64_t step() const {   // a power of two, so that chunks of tokens begin with a sampled one
+  int64_t step() const {  // a power of two, so that chunks of tokens begin with a sampled one
     int64_t n = 1;
     while (2 * n <= kv_.fmt.mean_every && 2 * n <= k_.L / 256) n *= 2;
     return n;
@@ -130,14 +94,15 @@ class EncodeKV {
   }
   float channel_scale(const float* largest, int64_t d) const {
     const VFormat& f = kv_.fmt.v;
-    if (f.kind == VFormat::nvfp4 || f.kind == VFormat::mxfp4) return second_level(top(largest, kv_.Dv), f.second_level);
+    if (f.kind == VFormat::nvfp4 || f.kind == VFormat::mxfp4)
+      return second_level(top(largest, kv_.Dv), f.second_level);
     if (f.kind == VFormat::f16) return f16_scale(top(largest, kv_.Dv));
     return Step(largest[d], f.limit).scale;
   }
-  // A power of two that keeps float16 sums of p·v finite and small v normal: with 2^e ≤ largest < 2^(e+1) it is
-  // 2^(e − clamp(e, low, high)), high = 14 − ceil(log2 terms), low = min(high, −4).
+  // A power of two that keeps float16 sums of p·v finite and small v normal: with 2^e ≤ largest < 2^(e+1) it
+  // is 2^(e − clamp(e, low, high)), high = 14 − ceil(log2 terms), low = min(high, −4).
   float f16_scale(float largest) const {
-    if (!finite(largest)) return 1.f;   // V itself carries the NaN or infinity
+    if (!finite(largest)) return 1.f;  // V itself carries the NaN or infinity
     const int64_t terms = kv_.fmt.sum == Sum::fp16 ? kv_.L : kv_.fmt.sum == Sum::fp16_fp32 ? kv_.fmt.tile : 1;
     int e, high = 14;
     for (int64_t n = 1; n < terms; n *= 2) --high;
@@ -150,15 +115,15 @@ class EncodeKV {
     return on && largest >= kTiny ? largest / (448.f * 6.f) : 1.f;
   }
 
-  // Rows [r0, r0 + kStrip) of a tile as floats, mean removed, zeros behind the last row. Strips keep the floats in the
-  // first-level cache; they are whole micro-kernels and whole FP4 groups.
-  static constexpr int kStrip = 32;
-  static void read_strip(const View& x, int64_t b, int64_t h, int64_t from, int rows, int stride, const float* mean,
-                         float* out) {
+  // Rows [r0, r0 + kStrip) of a tile as floats, mean removed, zeros behind the last row.
+  static void read_strip(const View& x, int64_t b, int64_t h, int64_t from, int rows, int stride,
+                         const float* mean, float* out) {
     with_reader(x, [&](auto reader) {
       for (int r = 0; r < kStrip; ++r)
-        if (r < rows) read_row(reader, x, b, h, from + r, mean, out + (size_t)r * stride);
-        else std::memset(out + (size_t)r * stride, 0, sizeof(float) * stride);
+        if (r < rows)
+          read_row(reader, x, b, h, from + r, mean, out + (size_t)r * stride);
+        else
+          std::memset(out + (size_t)r * stride, 0, sizeof(float) * stride);
     });
   }
 
@@ -184,11 +149,16 @@ class EncodeKV {
           f.kind == QKFormat::nvfp4 ? fp4_row<true>(x + (size_t)r * stride, (int)kv_.D, 1.f / g)
                                     : fp4_row<false>(x + (size_t)r * stride, (int)kv_.D, 1.f / g);
       switch (f.dot()) {
-        case Dot::f32: pack_rows_f32(x, kStrip, stride, (int)kv_.D, (float*)out, kChunk); break;
-        case Dot::bf16: pack_rows_bf16(x, kStrip, stride, (int)kv_.Dp, (uint16_t*)out, kChunk); break;
+        case Dot::f32:
+          pack_rows_f32(x, kStrip, stride, (int)kv_.D, (float*)out, kChunk);
+          break;
+        case Dot::bf16:
+          pack_rows_bf16(x, kStrip, stride, (int)kv_.Dp, (uint16_t*)out, kChunk);
+          break;
         case Dot::i8:
           for (int r = 0; r < kStrip; ++r)
-            pack_row_i8(x + (size_t)r * stride, (int)kv_.Dp, inverse[r0 + r], (float)f.limit, kKeyOffset, out, kChunk, r);
+            pack_row_i8(x + (size_t)r * stride, (int)kv_.Dp, inverse[r0 + r], (float)f.limit, kKeyOffset, out,
+                        kChunk, r);
       }
     }
   }
@@ -232,42 +202,38 @@ class EncodeKV {
     const VFormat& f = kv_.fmt.v;
     const float* scale = kv_.v_scale ? kv_.v_scale + bh * kv_.Dvp : nullptr;
     alignas(64) float inverse[kMaxD + W];
-    if (f.kind == VFormat::i8_channel_tile) tile_scales(b, h, t * tile, rows, mean, kv_.v_tile + at * stride, inverse);
+    if (f.kind == VFormat::i8_channel_tile)
+      tile_scales(b, h, t * tile, rows, mean, kv_.v_tile + at * stride, inverse);
     else
-      for (int d = 0; d < stride; ++d)   // tiny channels are zeros; a NaN scale has codes 0
+      for (int d = 0; d < stride; ++d)  // tiny channels are zeros; a NaN scale has codes 0
         inverse[d] = !scale || d >= Dv ? 1.f : scale[d] > 1e-37f ? 1.f / scale[d] : 0.f;
     alignas(64) float x[kStrip * (kMaxD + W)];
     for (int r0 = 0; r0 < tile; r0 += kStrip) {
       read_strip(v_, b, h, t * tile + r0, rows - r0, stride, mean, x);
-      write_v(x, stride, inverse);
+      write_v(f.kind, x, stride, inverse);
       uint8_t* out = kv_.v + at * kv_.v_tile_bytes();
-      for (int col = 0; col < stride;) {   // columns in chunks, as the product reads them
+      for (int col = 0; col < stride;) {  // columns in chunks, as the product reads them
         const int width = stride - col >= kChunk ? kChunk : W;
         const int64_t to = (int64_t)col * tile + r0 * width;
         switch (kv_.fmt.pv_dot()) {
-          case Dot::f32: pack_v_f32(x + col, kStrip, stride, width, (float*)out + to); break;
-          case Dot::bf16: pack_v_bf16(x + col, kStrip, stride, width, (uint16_t*)out + to); break;
-          case Dot::i8: pack_v_i8(x + col, kStrip, stride, width, inverse + col, f.limit, out + to); break;
+          case Dot::f32:
+            pack_v_f32(x + col, kStrip, stride, width, (float*)out + to);
+            break;
+          case Dot::bf16:
+            pack_v_bf16(x + col, kStrip, stride, width, (uint16_t*)out + to);
+            break;
+          case Dot::i8:
+            pack_v_i8(x + col, kStrip, stride, width, inverse + col, f.limit, out + to);
+            break;
         }
         col += width;
       }
     }
   }
 
-  // Values of one strip as their format has them; integers are scaled while they are packed.
-  void write_v(float* x, int stride, const float* inverse) const {
-    switch (kv_.fmt.v.kind) {
-      case VFormat::f32: case VFormat::bf16: case VFormat::i8_channel: case VFormat::i8_channel_tile: break;
-      case VFormat::f16: each(x, stride, [&](F a, int d) { return round_f16(mul(a, load(inverse + d))); }); break;
-      case VFormat::e4m3: each(x, stride, [&](F a, int d) { return to_format<E4M3>(mul(a, load(inverse + d))); }); break;
-      case VFormat::e5m2: each(x, stride, [&](F a, int d) { return to_format<E5M2>(mul(a, load(inverse + d))); }); break;
-      case VFormat::nvfp4: fp4_columns<true>(x, kStrip, stride, inverse); break;
-      case VFormat::mxfp4: fp4_columns<false>(x, kStrip, stride, inverse); break;
-    }
-  }
-
   // One scale per channel from the rows of this tile, and its inverse for the codes.
-  void tile_scales(int64_t b, int64_t h, int64_t from, int rows, const float* mean, float* scale, float* inverse) const {
+  void tile_scales(int64_t b, int64_t h, int64_t from, int rows, const float* mean, float* scale,
+                   float* inverse) const {
     alignas(64) int32_t top[kMaxD + W] = {};
     const int D = (int)kv_.Dv, stride = (int)kv_.Dvp;
     with_reader(v_, [&](auto reader) {
@@ -278,7 +244,7 @@ class EncodeKV {
         for (int d = 0; d < D; d += W) {
           F x = d + W <= D ? Read::whole(v_.data, at + d) : Read::some(v_.data, at + d, D - d);
           if (mean) x = sub(x, load(mean + d));
-          storei(top + d, maxi(loadi(top + d), bits(abs(x))));   // as integers: a NaN is the largest
+          storei(top + d, maxi(loadi(top + d), bits(abs(x))));  // as integers: a NaN is the largest
         }
       }
     });
@@ -290,60 +256,6 @@ class EncodeKV {
     }
   }
 
-  template <class Fn>
-  static void each(float* x, int stride, Fn fn) {
-    for (int r = 0; r < kStrip; ++r)
-      for (int d = 0; d < stride; d += W) {
-        float* at = x + (size_t)r * stride + d;
-        store(at, fn(load(at), d));
-      }
-  }
-  // Groups of keys for each channel, a vector of channels at a time.
-  template <bool nv>
-  static void fp4_columns(float* x, int rows, int stride, const float* inverse_global) {
-    constexpr int group = nv ? 16 : 32;
-    for (int r = 0; r < rows; r += group)
-      for (int d = 0; d < stride; d += W) {
-        float* at = x + (size_t)r * stride + d;
-        F top = zero();
-        for (int i = 0; i < group; ++i) {
-          const F v = mul(load(at + (size_t)i * stride), load(inverse_global + d));
-          store(at + (size_t)i * stride, v);
-          top = max(top, abs(v));
-        }
-        const F scale = fp4_scale<nv>(top), inverse = inverse_or_zero(scale);
-        for (int i = 0; i < group; ++i) {
-          float* to = at + (size_t)i * stride;
-          store(to, fp4_value(load(to), scale, inverse));
-        }
-      }
-  }
-  static void pack_v_f32(const float* x, int rows, int stride, int width, float* out) {
-    for (int r = 0; r < rows; ++r, out += width) std::memcpy(out, x + (size_t)r * stride, sizeof(float) * width);
-  }
-  static void pack_v_i8(const float* x, int rows, int stride, int width, const float* inverse, float limit,
-                        uint8_t* out) {
-    const I byte = set1i(255);
-    for (int r = 0; r < rows; r += 4)
-      for (int d = 0; d < width; d += W, out += 4 * W) {
-        const float* at = x + (size_t)r * stride + d;
-        const F f = load(inverse + d);
-        auto code = [&](int row) { return clamp_codes(mul(load(at + row * stride), f), limit); };
-        I w = ori(andi(code(0), byte), shl<8>(andi(code(1), byte)));
-        w = ori(w, ori(shl<16>(andi(code(2), byte)), shl<24>(code(3))));
-        storei((int32_t*)out, w);
-      }
-  }
-  static void pack_v_bf16(const float* x, int rows, int stride, int width, uint16_t* out) {
-    for (int r = 0; r < rows; r += 2)
-      for (int d = 0; d < width; d += W) {
-        uint16_t even[W], odd[W];
-        store_bf16(even, load(x + (size_t)r * stride + d));
-        store_bf16(odd, load(x + (size_t)(r + 1) * stride + d));
-        for (int i = 0; i < W; ++i, out += 2) out[0] = even[i], out[1] = odd[i];
-      }
-  }
-
   KV& kv_;
   const View &k_, &v_;
   int64_t tile0_, tiles_, chunks_, head0_ = 0, heads_ = 0;
@@ -351,4 +263,4 @@ class EncodeKV {
   Array<ChannelStats> ks_, vs_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,4 +1,5 @@
-// Writing Q and packing it in groups of rows. One pass over blocks of queries, two where a scale spans the head.
+// Writing Q and packing it in groups of rows. One pass over blocks of queries, two where a scale spans the
+// head.
 #pragma once
 #include "formats.h"
 
@@ -17,7 +18,7 @@ class EncodeQ {
   }
   int64_t jobs() const { return q_.B * q_.H * blocks_; }
   bool needs_survey() const { return whole_head_; }
-  void survey(int64_t n) {   // largest |q'| of one block
+  void survey(int64_t n) {  // largest |q'| of one block
     Array<float>& x = buffer();
     const int rows = read_block(n, x);
     Largest l;
@@ -51,14 +52,19 @@ class EncodeQ {
       const int warp = kv_.fmt.warp_q;
       auto group = [&](int r) {
         switch (f_.q_grain) {
-          case Grain::token: return r;
-          case Grain::thread: return r / warp * 8 + r % 8;
-          case Grain::warp: return r / warp;
-          default: return 0;
+          case Grain::token:
+            return r;
+          case Grain::thread:
+            return r / warp * 8 + r % 8;
+          case Grain::warp:
+            return r / warp;
+          default:
+            return 0;
         }
       };
       largest.assign(f_.q_grain == Grain::token ? padded : block_ / warp * 8 + 8, 0.f);
-      if (whole_head_) largest[0] = largest_[n];
+      if (whole_head_)
+        largest[0] = largest_[n];
       else
         for (int r = 0; r < rows; ++r) {
           Largest l;
@@ -69,8 +75,8 @@ class EncodeQ {
       for (int r = 0; r < padded; ++r) {
         const Step step(r < rows ? largest[group(r)] : 0.f, (float)f_.limit);
         scale[r] = size * step.scale;
-        const int32_t sum = pack_row_i8(x.data() + (size_t)r * s, (int)q_.Dp, sign * step.inverse, (float)f_.limit, 0,
-                                        codes, R, r);
+        const int32_t sum = pack_row_i8(x.data() + (size_t)r * s, (int)q_.Dp, sign * step.inverse,
+                                        (float)f_.limit, 0, codes, R, r);
         q_.start[qh * q_.Lp + row0 + r] = -kKeyOffset * sum;
       }
       return;
@@ -79,19 +85,21 @@ class EncodeQ {
     if (f_.kind == QKFormat::nvfp4 || f_.kind == QKFormat::mxfp4) {
       if (whole_head_) {
         const float m = largest_[n];
-        g = !finite(m) ? NAN
-            : m >= kTiny ? m / (448.f * 6.f) : 1.f;
+        g = !finite(m) ? NAN : m >= kTiny ? m / (448.f * 6.f) : 1.f;
       }
       for (int r = 0; r < rows; ++r) {
         float* line = x.data() + (size_t)r * s;
-        f_.kind == QKFormat::nvfp4 ? fp4_row<true>(line, (int)q_.D, 1.f / g) : fp4_row<false>(line, (int)q_.D, 1.f / g);
+        f_.kind == QKFormat::nvfp4 ? fp4_row<true>(line, (int)q_.D, 1.f / g)
+                                   : fp4_row<false>(line, (int)q_.D, 1.f / g);
       }
     }
     for (int r = 0; r < padded; ++r) scale[r] = size * g;
-    if (sign < 0) for (size_t i = 0; i < x.size(); ++i) x[i] = -x[i];
+    if (sign < 0)
+      for (size_t i = 0; i < x.size(); ++i) x[i] = -x[i];
     for (int r = 0; r < padded; r += R) {
       if (f_.dot() == Dot::bf16)
-        pack_rows_bf16(x.data() + (size_t)r * s, R, s, (int)q_.Dp, (uint16_t*)(codes + r / R * group_bytes), R);
+        pack_rows_bf16(x.data() + (size_t)r * s, R, s, (int)q_.Dp, (uint16_t*)(codes + r / R * group_bytes),
+                       R);
       else
         pack_rows_f32(x.data() + (size_t)r * s, R, s, (int)q_.D, (float*)(codes + r / R * group_bytes), R);
     }
@@ -101,9 +109,11 @@ class EncodeQ {
   int stride() const { return (int)round_up(q_.D, W); }
 
   // Where a row of Queries comes from.
-  struct Source { int64_t b, h, l, kv_head; };
+  struct Source {
+    int64_t b, h, l, kv_head;
+  };
   Source source(int64_t qh, int64_t row) const {
-    const int64_t fold = x_.H / q_.H;   // query heads folded into one (decoding)
+    const int64_t fold = x_.H / q_.H;  // query heads folded into one (decoding)
     const int64_t b = qh / q_.H, h = qh % q_.H;
     if (q_.L != x_.L) return {b, h * fold + row / x_.L, row % x_.L, qh};
     return {b, h, row, b * kv_.H + h / (q_.H / kv_.H)};
@@ -112,7 +122,8 @@ class EncodeQ {
   // What lse needs where the mean of K was removed: scale · q · mean.
   void dot_with_mean(const float* line, int64_t qh, int64_t row, int64_t kv_head) {
     F dot = zero();
-    for (int d = 0; d < stride(); d += W) dot = fma(load(line + d), load(kv_.k_mean + kv_head * kv_.Dm + d), dot);
+    for (int d = 0; d < stride(); d += W)
+      dot = fma(load(line + d), load(kv_.k_mean + kv_head * kv_.Dm + d), dot);
     q_.k_mean_dot[qh * q_.Lp + row] = scale_ * sum_all(dot);
   }
 
@@ -136,7 +147,8 @@ class EncodeQ {
         }
         const Step step(top.value(), limit);
         q_.scale[to] = size * step.scale;
-        q_.start[to] = -kKeyOffset * pack_row_i8(line, (int)q_.Dp, sign * step.inverse, limit, 0, codes, R, r);
+        q_.start[to] =
+            -kKeyOffset * pack_row_i8(line, (int)q_.Dp, sign * step.inverse, limit, 0, codes, R, r);
       }
     });
   }
@@ -167,8 +179,14 @@ class EncodeQ {
     }
     return rows;
   }
-  static Array<float>& buffer() { static thread_local Array<float> x; return x; }
-  static Array<float>& groups() { static thread_local Array<float> x; return x; }
+  static Array<float>& buffer() {
+    static thread_local Array<float> x;
+    return x;
+  }
+  static Array<float>& groups() {
+    static thread_local Array<float> x;
+    return x;
+  }
 
   Queries& q_;
   const View& x_;
@@ -181,4 +199,4 @@ class EncodeQ {
   Array<float> largest_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

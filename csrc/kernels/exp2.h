@@ -23,6 +23,8 @@ static inline F exp2_poly(F f) {
 }
 
 template <int degree>
-static inline F exp2_of(F x) { return scale_floor(exp2_poly<degree>(fraction(x)), x); }
+static inline F exp2_of(F x) {
+  return scale_floor(exp2_poly<degree>(fraction(x)), x);
+}
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -8,8 +8,8 @@
 namespace foveate::FOVEATE_TARGET {
 
 constexpr int kMaxD = 256;
-constexpr int kChunk = NV * W;      // keys, or columns of V, that a micro-kernel works on
-constexpr float kTiny = 1e-30f;     // groups whose largest value is below this are written as zeros
+constexpr int kChunk = NV * W;   // keys, or columns of V, that a micro-kernel works on
+constexpr float kTiny = 1e-30f;  // groups whose largest value is below this are written as zeros
 
 constexpr int bytes_of(Dtype dtype) { return dtype == Dtype::f32 ? 4 : dtype == Dtype::i8 ? 1 : 2; }
 
@@ -17,10 +17,14 @@ constexpr int bytes_of(Dtype dtype) { return dtype == Dtype::f32 ? 4 : dtype == 
 template <Dtype dtype>
 struct Reader {
   static inline F whole(const void* data, int64_t at) {
-    if constexpr (dtype == Dtype::f32) return load((const float*)data + at);
-    else if constexpr (dtype == Dtype::bf16) return load_bf16((const uint16_t*)data + at);
-    else if constexpr (dtype == Dtype::f16) return load_f16((const uint16_t*)data + at);
-    else return to_float(load_i8((const int8_t*)data + at));
+    if constexpr (dtype == Dtype::f32)
+      return load((const float*)data + at);
+    else if constexpr (dtype == Dtype::bf16)
+      return load_bf16((const uint16_t*)data + at);
+    else if constexpr (dtype == Dtype::f16)
+      return load_f16((const uint16_t*)data + at);
+    else
+      return to_float(load_i8((const int8_t*)data + at));
   }
   static inline F some(const void* data, int64_t at, int n) {
     constexpr int size = bytes_of(dtype);
@@ -33,16 +37,21 @@ struct Reader {
 // Calls fn with a Reader of the view's dtype.
 template <class Fn>
 static inline void with_reader(const View& x, Fn fn) {
-  if (x.dtype == Dtype::f32) fn(Reader<Dtype::f32>());
-  else if (x.dtype == Dtype::bf16) fn(Reader<Dtype::bf16>());
-  else fn(Reader<Dtype::f16>());
+  if (x.dtype == Dtype::f32)
+    fn(Reader<Dtype::f32>());
+  else if (x.dtype == Dtype::bf16)
+    fn(Reader<Dtype::bf16>());
+  else
+    fn(Reader<Dtype::f16>());
 }
 
 // The same for keys and values that may be codes of 8 bits.
 template <class Fn>
 static inline void with_stored(const View& x, Fn fn) {
-  if (x.dtype == Dtype::i8) fn(Reader<Dtype::i8>());
-  else with_reader(x, fn);
+  if (x.dtype == Dtype::i8)
+    fn(Reader<Dtype::i8>());
+  else
+    with_reader(x, fn);
 }
 
 // |x| as integers grows with |x|, and NaN is above everything: a maximum that cannot miss one.
@@ -57,17 +66,19 @@ struct Largest {
   }
 };
 
-// Asks for a row that will be read soon. The processor's own guesses stop at each page of 4 KB, 16 rows of 64 floats.
+// Asks for a row that will be read soon. The processor's own guesses stop at each page of 4 KB, 16 rows of 64
+// floats.
 static inline void prefetch_row(const View& x, int64_t at) {
   const int size = bytes_of(x.dtype);
   const char* p = (const char*)x.data + at * size;
   for (int64_t i = 0; i < x.D * size; i += 64) __builtin_prefetch(p + i);
 }
-constexpr int64_t kAhead = 24;   // rows
+constexpr int64_t kAhead = 24;  // rows
 
 // One row as floats, zeros up to a whole vector; minus `mean` (as long as the padded row) if there is one.
 template <class Read>
-static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, float* out) {
+static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean,
+                            float* out) {
   const int64_t at = b * x.sb + h * x.sh + l * x.sl;
   const int D = (int)x.D;
   for (int d = 0; d < D; d += W) {
@@ -78,7 +89,8 @@ static inline void read_row(Read, const View& x, int64_t b, int64_t h, int64_t l
 }
 
 template <class Read>
-static inline void add_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean, Largest& top) {
+static inline void add_row(Read, const View& x, int64_t b, int64_t h, int64_t l, const float* mean,
+                           Largest& top) {
   const int64_t at = b * x.sb + h * x.sh + l * x.sl;
   const int D = (int)x.D;
   prefetch_row(x, at + kAhead * x.sl);
@@ -96,8 +108,10 @@ static inline void write_row(const float* x, void* data, Dtype dtype, int64_t at
   }
   uint16_t line[kMaxD + W];
   for (int64_t d = 0; d < D; d += W) {
-    if (dtype == Dtype::bf16) store_bf16(line + d, load(x + d));
-    else store_f16(line + d, load(x + d));
+    if (dtype == Dtype::bf16)
+      store_bf16(line + d, load(x + d));
+    else
+      store_f16(line + d, load(x + d));
   }
   std::memcpy((uint16_t*)data + at, line, 2 * D);
 }
@@ -106,12 +120,14 @@ static inline void write_row(const float* x, void* data, Dtype dtype, int64_t at
 struct Step {
   float scale, inverse;
   Step(float largest, float limit) {
-    if (!finite(largest)) scale = NAN, inverse = 0.f;
-    else scale = most(largest, kTiny) / limit, inverse = largest < kTiny ? 0.f : limit / largest;
+    if (!finite(largest))
+      scale = NAN, inverse = 0.f;
+    else
+      scale = most(largest, kTiny) / limit, inverse = largest < kTiny ? 0.f : limit / largest;
   }
 };
 
-static inline I clamp_codes(F x, float limit) {   // a NaN becomes −limit; its scale is NaN already
+static inline I clamp_codes(F x, float limit) {  // a NaN becomes −limit; its scale is NaN already
   return round_int(min(max(x, set1(-limit)), set1(limit)));
 }
 
@@ -138,8 +154,8 @@ static inline void fp4_row(float* x, int D, float inverse_global) {
   }
 }
 
-// Rows [n][stride] of finished values into a product's layout [n/slots][D/g][slots][g]. `slots` rows stand side by
-// side: kChunk for keys, R for queries.
+// Rows [n][stride] of finished values into a product's layout [n/slots][D/g][slots][g]. `slots` rows stand
+// side by side: kChunk for keys, R for queries.
 static inline void pack_rows_bf16(const float* x, int rows, int stride, int Dp, uint16_t* out, int slots) {
   for (int r = 0; r < rows; ++r) {
     uint16_t line[kMaxD + W];
@@ -154,8 +170,8 @@ static inline void pack_rows_f32(const float* x, int rows, int stride, int D, fl
       for (int r = 0; r < slots; ++r) out[(int64_t)d * slots + r] = x[(int64_t)(r0 + r) * stride + d];
 }
 // Codes of one row; returns their sum. offset turns signed codes into unsigned ones.
-static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float limit, int offset, uint8_t* out,
-                                  int slots, int row) {
+static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float limit, int offset,
+                                  uint8_t* out, int slots, int row) {
   I sum = zeroi();
   uint8_t line[kMaxD + W];
   const int whole = (int)round_up(Dp, W);
@@ -169,4 +185,4 @@ static inline int32_t pack_row_i8(const float* x, int Dp, float inverse, float l
   return sum_all(sum);
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,6 +1,6 @@
 // Scales of FP4 groups, for a vector of group maxima at once.
-// NVFP4: E4M3 of max / 6. MXFP4: 2^(floor(log2 max) − 2), so the largest value falls in [4, 8) and saturates at 6
-// (OCP microscaling); maxima below 2^-120 count as zero. Both keep a NaN.
+// NVFP4: E4M3 of max / 6. MXFP4: 2^(floor(log2 max) − 2), so the largest value falls in [4, 8) and saturates
+// at 6 (OCP microscaling); maxima below 2^-120 count as zero. Both keep a NaN.
 #pragma once
 #include "round.h"
 
@@ -28,4 +28,4 @@ static inline F inverse_or_zero(F x) {
   return load(lane);
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,5 +1,5 @@
-// Means of blocks of rows, and how alike the rows of a block are: |1/n · Σ x/|x||², the mean cosine of all pairs in
-// one pass over the rows instead of a Gram matrix.
+// Means of blocks of rows, and how alike the rows of a block are: |1/n · Σ x/|x||², the mean cosine of all
+// pairs in one pass over the rows instead of a Gram matrix.
 #pragma once
 #include "formats.h"
 
@@ -14,7 +14,7 @@ class BlockMeans {
   }
 
  private:
-  static constexpr int kRows = 4;   // rows at a time: the sums in the first-level cache are touched rarely
+  static constexpr int kRows = 4;  // rows at a time: the sums in the first-level cache are touched rarely
 
   template <bool likeness, class Read>
   void block(Read, int64_t n) const {
@@ -22,7 +22,8 @@ class BlockMeans {
     const int D = (int)x.D, stride = (int)round_up(D, W);
     const int64_t bh = n / blocks_, from = n % blocks_ * c_.rows, to = least(from + c_.rows, x.L);
     alignas(64) float mean[kMaxD + W], sum[kMaxD + W], unit[kMaxD + W], line[kRows][kMaxD + W];
-    for (int d = 0; d < stride; ++d) mean[d] = c_.mean && d < D ? c_.mean[bh * D + d] : 0.f, sum[d] = unit[d] = 0.f;
+    for (int d = 0; d < stride; ++d)
+      mean[d] = c_.mean && d < D ? c_.mean[bh * D + d] : 0.f, sum[d] = unit[d] = 0.f;
     for (int64_t l = from; l < to; l += kRows) {
       const int64_t at = bh / x.H * x.sb + bh % x.H * x.sh + l * x.sl;
       const int rows = (int)least<int64_t>(kRows, to - l);
@@ -43,7 +44,7 @@ class BlockMeans {
         store(sum + d, add(load(sum + d), all));
       }
       if constexpr (likeness) {
-        F inverse[kRows];   // rows of zeros point nowhere; a NaN stays one
+        F inverse[kRows];  // rows of zeros point nowhere; a NaN stays one
         for (int r = 0; r < kRows; ++r) {
           const float s = sum_all(square[r]);
           inverse[r] = set1(s == 0.f ? 0.f : 1.f / sqrtf(s));
@@ -68,4 +69,4 @@ class BlockMeans {
   int64_t blocks_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

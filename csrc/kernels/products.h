@@ -2,36 +2,36 @@
 //
 // Scores: K tiles are packed [tile/kChunk][D/g][kChunk][g] and a group of queries [D/g][R][g]: one step loads
 // NV vectors of K, broadcasts R words of Q and does R·NV products, all of it read in order.
-// P·V: V tiles are packed by columns, [Dvp/kChunk][tile/g][kChunk][g], a last chunk of columns may be narrower.
-// While the scores of one group are computed, the exponentials of the group before it run in the gaps
-// (scores_and_exponentials): the products keep one unit busy, the exponentials the others.
+// P·V: V tiles are packed by columns, [Dvp/kChunk][tile/g][kChunk][g], a last chunk of columns may be
+// narrower. While the scores of one group are computed, the exponentials of the group before it run in the
+// gaps (scores_and_exponentials): the products keep one unit busy, the exponentials the others.
 #pragma once
 
 namespace foveate::FOVEATE_TARGET {
 
-constexpr int kStride = kMaxTile;   // elements between rows of scores and of P
+constexpr int kStride = kMaxTile;  // elements between rows of scores and of P
 constexpr int kLanes = W < R ? R : W;
 
 // One group of rows against one tile, on its way from scores to output.
 struct Group {
-  alignas(64) float scores[R * kStride];     // int32 bit patterns when !is_float
-  alignas(64) float row_max[R * W];          // one vector of running maxima per row, same type
-  alignas(64) float row_sum[R * W];          // one vector of partial sums of p per row
-  alignas(64) float a[kLanes], b[kLanes];    // exponent of a score: a · score + b
-  alignas(64) float alpha[kLanes];           // O and l are multiplied by this first
-  alignas(64) float f_new[kLanes];           // factor of the new P·V and of the new sum of p
-  alignas(64) float now[kLanes];             // largest exponent of each row in this tile
+  alignas(64) float scores[R * kStride];   // int32 bit patterns when !is_float
+  alignas(64) float row_max[R * W];        // one vector of running maxima per row, same type
+  alignas(64) float row_sum[R * W];        // one vector of partial sums of p per row
+  alignas(64) float a[kLanes], b[kLanes];  // exponent of a score: a · score + b
+  alignas(64) float alpha[kLanes];         // O and l are multiplied by this first
+  alignas(64) float f_new[kLanes];         // factor of the new P·V and of the new sum of p
+  alignas(64) float now[kLanes];           // largest exponent of each row in this tile
   const uint8_t* v = nullptr;
-  const float* v_scale = nullptr;            // per column, or null
-  int row = 0;                               // first row within the work item
-  int k0 = 0, k1 = 0;                        // keys of the tile that are visited, multiples of kAlign (attend.h)
-  int64_t k_ahead = 0, v_ahead = 0;          // bytes from here to the next tile, 0 if nothing is to be fetched
-  bool is_float = false;                     // scores are floats, whatever the product yields
-  bool as_bytes = false;                     // P comes from integer scores (bytes_avx512.h)
+  const float* v_scale = nullptr;    // per column, or null
+  int row = 0;                       // first row within the work item
+  int k0 = 0, k1 = 0;                // keys of the tile that are visited, multiples of kAlign (attend.h)
+  int64_t k_ahead = 0, v_ahead = 0;  // bytes from here to the next tile, 0 if nothing is to be fetched
+  bool is_float = false;             // scores are floats, whatever the product yields
+  bool as_bytes = false;             // P comes from integer scores (bytes_avx512.h)
 };
 
-// The two lines of memory that a step of the next tile will read. Decoding walks through K and V once and waits
-// for memory: it asks a whole tile ahead, a little in every step.
+// The two lines of memory that a step of the next tile will read. Decoding walks through K and V once and
+// waits for memory: it asks a whole tile ahead, a little in every step.
 static inline void fetch(const void* p, int64_t ahead) {
   __builtin_prefetch((const char*)p + ahead);
   __builtin_prefetch((const char*)p + ahead + 64);
@@ -50,8 +50,10 @@ template <class Dot>
 static inline void start_sums(typename Dot::Acc (&acc)[R][NV], const int32_t* start) {
   for (int r = 0; r < R; ++r)
     for (int n = 0; n < NV; ++n) {
-      if constexpr (Dot::g == 4) acc[r][n] = set1i(start[r]);
-      else acc[r][n] = Dot::zero_acc();
+      if constexpr (Dot::g == 4)
+        acc[r][n] = set1i(start[r]);
+      else
+        acc[r][n] = Dot::zero_acc();
     }
 }
 
@@ -66,7 +68,10 @@ static inline F get(const float* p, F) { return load(p); }
 // Raw: stored as summed; one factor per row turns it into an exponent.
 struct Raw {
   static constexpr bool makes_float = false;
-  template <class Acc> inline Acc operator()(Acc acc, int, int) const { return acc; }
+  template <class Acc>
+  inline Acc operator()(Acc acc, int, int) const {
+    return acc;
+  }
 };
 // Scaled: times a factor per key.
 struct Scaled {
@@ -78,12 +83,16 @@ struct Scaled {
 // Shifted: times factors per key and row, plus the term of the removed query mean.
 struct Shifted {
   static constexpr bool makes_float = true;
-  const float* k_scale;      // may be null
+  const float* k_scale;  // may be null
   const float* row_scale;
   const float* delta;
-  template <class Acc> inline F operator()(Acc acc, int r, int c) const {
+  template <class Acc>
+  inline F operator()(Acc acc, int r, int c) const {
     F x;
-    if constexpr (std::is_same_v<Acc, I>) x = to_float(acc); else x = acc;
+    if constexpr (std::is_same_v<Acc, I>)
+      x = to_float(acc);
+    else
+      x = acc;
     F s = set1(row_scale[r]);
     if (k_scale) s = mul(s, load(k_scale + c));
     return fma(x, s, load(delta + c));
@@ -106,8 +115,8 @@ static inline void finish_chunk(Acc (&acc)[R][NV], Group& g, int c, bool first, 
 }
 
 template <class Dot, class Finish>
-[[gnu::noinline]] static void scores(const typename Dot::Element* q, const typename Dot::Element* k, int steps, const int32_t* start,
-                   Group& g, const Finish& finish) {
+[[gnu::noinline]] static void scores(const typename Dot::Element* q, const typename Dot::Element* k,
+                                     int steps, const int32_t* start, Group& g, const Finish& finish) {
   for (int c = g.k0; c < g.k1; c += kChunk) {
     typename Dot::Acc acc[R][NV];
     start_sums<Dot>(acc, start);
@@ -125,8 +134,10 @@ template <class One, bool is_float>
     F a = set1(g.a[r]), b = set1(g.b[r]), sum = zero();
     for (int c = g.k0; c < g.k1; c += W) {
       F s;
-      if constexpr (is_float) s = load(g.scores + r * kStride + c);
-      else s = to_float(loadi((const int32_t*)g.scores + r * kStride + c));
+      if constexpr (is_float)
+        s = load(g.scores + r * kStride + c);
+      else
+        s = to_float(loadi((const int32_t*)g.scores + r * kStride + c));
       sum = add(sum, One::write(fma(s, a, b), p + r * kStride + c));
     }
     store(g.row_sum + r * W, sum);
@@ -136,9 +147,10 @@ template <class One, bool is_float>
 // Both at once: the scores of `cur` and the exponentials of `prev`, vectors per row fixed at compile time.
 // A chunk of scores takes `steps` steps and brings R·NV exponentials with it, spread evenly.
 template <class Dot, class One, bool is_float, int vectors, int steps_per_exp, class Finish>
-[[gnu::noinline]] static void scores_and_exponentials(const typename Dot::Element* q, const typename Dot::Element* k, int steps,
-                                    const int32_t* start, Group& cur, Group& prev,
-                                    typename One::Element* p, const Finish& finish) {
+[[gnu::noinline]] static void scores_and_exponentials(const typename Dot::Element* q,
+                                                      const typename Dot::Element* k, int steps,
+                                                      const int32_t* start, Group& cur, Group& prev,
+                                                      typename One::Element* p, const Finish& finish) {
   constexpr int per_chunk = R * NV;
   constexpr int rows_per_chunk = per_chunk / vectors;
   int c = cur.k0;
@@ -155,10 +167,13 @@ template <class Dot, class One, bool is_float, int vectors, int steps_per_exp, c
 #pragma GCC unroll 8
       for (int e = 0; e < vectors; ++e) {
         F s;
-        if constexpr (is_float) s = load(src + e * W);
-        else s = to_float(loadi((const int32_t*)src + e * W));
+        if constexpr (is_float)
+          s = load(src + e * W);
+        else
+          s = to_float(loadi((const int32_t*)src + e * W));
 #pragma GCC unroll 4
-        for (int i = 0; i < steps_per_exp; ++i, kp += kChunk * Dot::g, qp += R * Dot::g) step<Dot>(acc, kp, qp);
+        for (int i = 0; i < steps_per_exp; ++i, kp += kChunk * Dot::g, qp += R * Dot::g)
+          step<Dot>(acc, kp, qp);
         sum = add(sum, One::write(fma(s, set1(prev.a[r]), set1(prev.b[r])), dst + e * W));
       }
       store(prev.row_sum + r * W, sum);
@@ -178,16 +193,19 @@ static inline F round_chain(F x) {
   return x;
 }
 
-// O ← alpha·O + f_new · P·V for the group's rows, and l ← alpha·l + f_new · sum of p (l lies behind O as a vector).
-// carry: O itself is the accumulator of the narrow sum (single-level accumulation).
+// O ← alpha·O + f_new · P·V for the group's rows, and l ← alpha·l + f_new · sum of p (l lies behind O as a
+// vector). carry: O itself is the accumulator of the narrow sum (single-level accumulation).
 template <class Dot, int NC, Chain chain, bool carry, bool fetching>
-static inline void weigh_columns(const Group& g, const typename Dot::Element* p, const typename Dot::Element* v,
-                                 const float* v_scale, int chain_keys, float* o, int o_stride) {
+static inline void weigh_columns(const Group& g, const typename Dot::Element* p,
+                                 const typename Dot::Element* v, const float* v_scale, int chain_keys,
+                                 float* o, int o_stride) {
   typename Dot::Acc acc[R][NC];
   for (int r = 0; r < R; ++r)
     for (int n = 0; n < NC; ++n) {
-      if constexpr (carry) acc[r][n] = mul(load(o + r * o_stride + n * W), set1(g.alpha[r]));
-      else acc[r][n] = Dot::zero_acc();
+      if constexpr (carry)
+        acc[r][n] = mul(load(o + r * o_stride + n * W), set1(g.alpha[r]));
+      else
+        acc[r][n] = Dot::zero_acc();
     }
   const typename Dot::Element* vp = v + g.k0 * NC * W;
   for (int key = g.k0; key < g.k1;) {
@@ -213,16 +231,19 @@ static inline void weigh_columns(const Group& g, const typename Dot::Element* p,
 #pragma GCC unroll 2
     for (int n = 0; n < NC; ++n) {
       float* at = o + r * o_stride + n * W;
-      if constexpr (carry) store(at, acc[r][n]);
+      if constexpr (carry)
+        store(at, acc[r][n]);
       else if constexpr (Dot::g == 4)
-        store(at, fma(mul(Dot::as_float(acc[r][n]), scale[n]), set1(g.f_new[r]), mul(load(at), set1(g.alpha[r]))));
-      else store(at, fma(Dot::as_float(acc[r][n]), set1(g.f_new[r]), mul(load(at), set1(g.alpha[r]))));
+        store(at, fma(mul(Dot::as_float(acc[r][n]), scale[n]), set1(g.f_new[r]),
+                      mul(load(at), set1(g.alpha[r]))));
+      else
+        store(at, fma(Dot::as_float(acc[r][n]), set1(g.f_new[r]), mul(load(at), set1(g.alpha[r]))));
     }
 }
 
 template <class Dot, Chain chain, bool carry>
-[[gnu::noinline]] static void weigh(const Group& g, const typename Dot::Element* p, int tile, int Dvp, int chain_keys, float* o,
-                  int o_stride) {
+[[gnu::noinline]] static void weigh(const Group& g, const typename Dot::Element* p, int tile, int Dvp,
+                                    int chain_keys, float* o, int o_stride) {
   const auto* v = (const typename Dot::Element*)g.v;
   auto columns = [&](auto width, auto fetching, int col) {
     weigh_columns<Dot, decltype(width)::value, chain, carry, decltype(fetching)::value>(
@@ -238,4 +259,4 @@ template <class Dot, Chain chain, bool carry>
   }
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -18,9 +18,18 @@ static inline F with_sign_of(F magnitude, F x) {
   return from_bits(addi(bits(magnitude), andi(bits(x), set1i(int32_t(0x80000000)))));
 }
 
-struct E4M3 { static constexpr int mantissa = 3, min_exp = -6; static constexpr float limit = 448.f; };
-struct E5M2 { static constexpr int mantissa = 2, min_exp = -14; static constexpr float limit = 57344.f; };
-struct E2M1 { static constexpr int mantissa = 1, min_exp = 0; static constexpr float limit = 6.f; };
+struct E4M3 {
+  static constexpr int mantissa = 3, min_exp = -6;
+  static constexpr float limit = 448.f;
+};
+struct E5M2 {
+  static constexpr int mantissa = 2, min_exp = -14;
+  static constexpr float limit = 57344.f;
+};
+struct E2M1 {
+  static constexpr int mantissa = 1, min_exp = 0;
+  static constexpr float limit = 6.f;
+};
 
 // min(x, limit) keeps a NaN in x when x is the second operand, so NaN stays visible.
 template <class Format>
@@ -28,9 +37,11 @@ static inline F to_format_positive(F x) {
   return round_positive<Format::mantissa, Format::min_exp>(min(set1(Format::limit), x));
 }
 template <class Format>
-static inline F to_format(F x) { return with_sign_of(to_format_positive<Format>(abs(x)), x); }
+static inline F to_format(F x) {
+  return with_sign_of(to_format_positive<Format>(abs(x)), x);
+}
 
 // The FP22 accumulator of FP8 tensor cores keeps 13 mantissa bits and drops the rest.
 static inline F truncate_fp22(F x) { return from_bits(andi(bits(x), set1i(~0x3ff))); }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

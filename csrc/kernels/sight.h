@@ -5,7 +5,9 @@
 namespace foveate::FOVEATE_TARGET {
 
 // Keys [lo, hi) and [0, sink) are visible to a row; sink ≤ hi, and lo is 0 where both overlap.
-struct Sight { int64_t lo, hi, sink; };
+struct Sight {
+  int64_t lo, hi, sink;
+};
 
 // The sights of several rows.
 struct Horizon {
@@ -15,7 +17,9 @@ struct Horizon {
     hi_min = least(hi_min, s.hi), hi_max = most(hi_max, s.hi);
     sink_min = least(sink_min, s.sink), sink_max = most(sink_max, s.sink);
   }
-  void add(const Horizon& h) { add(Sight{h.lo_min, h.hi_min, h.sink_min}), add(Sight{h.lo_max, h.hi_max, h.sink_max}); }
+  void add(const Horizon& h) {
+    add(Sight{h.lo_min, h.hi_min, h.sink_min}), add(Sight{h.lo_max, h.hi_max, h.sink_max});
+  }
   bool any(int64_t from, int64_t to) const { return (lo_min < to && hi_max > from) || sink_max > from; }
   bool every(int64_t from, int64_t to) const { return hi_min >= to && (lo_max <= from || sink_min >= to); }
   int64_t last(int64_t from, int64_t to) const {
@@ -34,4 +38,4 @@ static inline Sight sight_of(const Bands& bands, int64_t length, int64_t head, i
   return s;
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,5 +1,5 @@
-// The stages of the loop in attend.h: scores, hiding what a row must not see, the numbers of a group, P, and P·V.
-// Included by attend.h, whose class they belong to.
+// The stages of the loop in attend.h: scores, hiding what a row must not see, the numbers of a group, P, and
+// P·V. Included by attend.h, whose class they belong to.
 #pragma once
 
 namespace foveate::FOVEATE_TARGET {
@@ -42,14 +42,16 @@ inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, 
     float* x = g.scores + r * kStride;
     const F a = set1(g.a[r]);
     for (int c = g.k0; c < g.k1; c += W)
-      store(x + c, mul(a, g.is_float || qk_ != Dot::i8 ? load(x + c) : to_float(loadi((const int32_t*)x + c))));
+      store(x + c,
+            mul(a, g.is_float || qk_ != Dot::i8 ? load(x + c) : to_float(loadi((const int32_t*)x + c))));
     if (r >= rows) continue;
     const int64_t row = it.row0 + g.row + r;
     if (c_.mask.data) add_mask(it, row, t0, g.k0, (int)least<int64_t>(g.k1, kv_.L - t0), x);
     const Sight& see = s.sight[g.row + r];
     const int64_t sink = see.sink - t0, lo = see.lo - t0, hi = see.hi - t0;
     for (int c = (int)most<int64_t>(hi, g.k0); c < g.k1; ++c) x[c] = kNone;
-    for (int c = (int)most<int64_t>(sink, g.k0), end = (int)least<int64_t>(lo, g.k1); c < end; ++c) x[c] = kNone;
+    for (int c = (int)most<int64_t>(sink, g.k0), end = (int)least<int64_t>(lo, g.k1); c < end; ++c)
+      x[c] = kNone;
     if (!v.holes) continue;
     for (int c = g.k0; c < g.k1; c += W) store(x + c, add(load(x + c), load(s.visits.listed + c)));
   }
@@ -65,7 +67,8 @@ inline void Attention::hide(const Item& it, const Visit& v, int rows, Group& g, 
 // Adds the mask's values for keys [k0, k1) of a tile to a row of base-2 exponents.
 inline void Attention::add_mask(const Item& it, int64_t row, int64_t t0, int k0, int k1, float* x) const {
   const Mask& m = c_.mask;
-  const int64_t at = it.b * m.sb + head_of(it, row) * m.sh + (folded_ ? row % c_.q.L : row) * m.si + t0 * m.sj;
+  const int64_t at =
+      it.b * m.sb + head_of(it, row) * m.sh + (folded_ ? row % c_.q.L : row) * m.si + t0 * m.sj;
   if (m.additive) {
     const float* value = (const float*)m.data + at;
     for (int c = k0; c < k1; ++c) x[c] += kLog2e * value[c * m.sj];
@@ -81,7 +84,7 @@ inline void Attention::reduce(int rows, Group& g, Scratch& s) const {
   alignas(64) float top[kLanes];
   const bool is_int = !g.is_float && qk_ == Dot::i8;
   row_maxima(g.row_max, is_int, top);
-  const F floor = set1(-3e38f);   // stands in for −inf where a difference of two of them would be NaN
+  const F floor = set1(-3e38f);  // stands in for −inf where a difference of two of them would be NaN
   const bool own_max = fmt_.p == PKind::u8_tile;
   bool to_floats = false;
 #ifdef FOVEATE_BYTES
@@ -115,8 +118,8 @@ inline void Attention::reduce(int rows, Group& g, Scratch& s) const {
   (void)to_floats;
 }
 
-// Whether a group can be left out: in no row does a score come near the largest so far. Nothing is pending then,
-// because no row's maximum rose. Rows that see nothing of the tile agree; a NaN does not.
+// Whether a group can be left out: in no row does a score come near the largest so far. Nothing is pending
+// then, because no row's maximum rose. Rows that see nothing of the tile agree; a NaN does not.
 inline bool Attention::negligible(float threshold, bool clear, int rows, const Group& g, Scratch& s) const {
   bool all = true;
   for (int r = 0; r < rows; ++r) all &= g.now[r] <= s.m[g.row + r] - threshold;
@@ -147,22 +150,39 @@ inline void Attention::do_exponentials(Group& g, Scratch& s) const {
   auto either = [&](auto one) {
     using One = decltype(one);
     auto* p = (typename One::Element*)s.p;
-    if (g.is_float || qk_ != Dot::i8) exponentials<One, true>(g, p);
-    else exponentials<One, false>(g, p);
+    if (g.is_float || qk_ != Dot::i8)
+      exponentials<One, true>(g, p);
+    else
+      exponentials<One, false>(g, p);
   };
   const bool is_float = g.is_float || qk_ != Dot::i8;
   switch (fmt_.p) {
-    case PKind::u8_tile: case PKind::u8_running: either(WriteU8{}); break;
-    case PKind::bf16: either(WriteBf16{}); break;
-    case PKind::f16: either(WriteF16{}); break;
-    case PKind::f32: either(WriteF32{}); break;
-    case PKind::e4m3: either(WriteFP8<E4M3>{}); break;
-    case PKind::e5m2: either(WriteFP8<E5M2>{}); break;
+    case PKind::u8_tile:
+    case PKind::u8_running:
+      either(WriteU8{});
+      break;
+    case PKind::bf16:
+      either(WriteBf16{});
+      break;
+    case PKind::f16:
+      either(WriteF16{});
+      break;
+    case PKind::f32:
+      either(WriteF32{});
+      break;
+    case PKind::e4m3:
+      either(WriteFP8<E4M3>{});
+      break;
+    case PKind::e5m2:
+      either(WriteFP8<E5M2>{});
+      break;
     case PKind::nvfp4:
-      is_float ? exponentials_fp4<true, true>(g, (uint16_t*)s.p) : exponentials_fp4<true, false>(g, (uint16_t*)s.p);
+      is_float ? exponentials_fp4<true, true>(g, (uint16_t*)s.p)
+               : exponentials_fp4<true, false>(g, (uint16_t*)s.p);
       break;
     case PKind::mxfp4:
-      is_float ? exponentials_fp4<false, true>(g, (uint16_t*)s.p) : exponentials_fp4<false, false>(g, (uint16_t*)s.p);
+      is_float ? exponentials_fp4<false, true>(g, (uint16_t*)s.p)
+               : exponentials_fp4<false, false>(g, (uint16_t*)s.p);
       break;
   }
 }
@@ -174,27 +194,44 @@ inline void Attention::do_weigh(Group& g, Scratch& s) const {
     using D = decltype(dot);
     auto* p = (const typename D::Element*)s.p;
     switch (fmt_.sum) {
-      case Sum::fp32: weigh<D, Chain::none, false>(g, p, tile_, Dvp, 0, o, o_stride_); break;
-      case Sum::fp22_fp32: weigh<D, Chain::fp22, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp22: weigh<D, Chain::fp22, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp16_fp32: weigh<D, Chain::fp16, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
-      case Sum::fp16: weigh<D, Chain::fp16, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_); break;
+      case Sum::fp32:
+        weigh<D, Chain::none, false>(g, p, tile_, Dvp, 0, o, o_stride_);
+        break;
+      case Sum::fp22_fp32:
+        weigh<D, Chain::fp22, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_);
+        break;
+      case Sum::fp22:
+        weigh<D, Chain::fp22, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_);
+        break;
+      case Sum::fp16_fp32:
+        weigh<D, Chain::fp16, false>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_);
+        break;
+      case Sum::fp16:
+        weigh<D, Chain::fp16, true>(g, p, tile_, Dvp, fmt_.chain, o, o_stride_);
+        break;
     }
   };
-  if (pv_ == Dot::i8) weigh<DotI8, Chain::none, false>(g, (const uint8_t*)s.p, tile_, Dvp, 0, o, o_stride_);
-  else if (pv_ == Dot::bf16) chained(DotBf16{});
-  else chained(DotF32{});
+  if (pv_ == Dot::i8)
+    weigh<DotI8, Chain::none, false>(g, (const uint8_t*)s.p, tile_, Dvp, 0, o, o_stride_);
+  else if (pv_ == Dot::bf16)
+    chained(DotBf16{});
+  else
+    chained(DotF32{});
 }
 
-// Calls fn(Number<vectors per row>, Number<steps per exponential>) where a kernel for this shape exists, else false.
+// Calls fn(Number<vectors per row>, Number<steps per exponential>) where a kernel for this shape exists, else
+// false.
 template <class Fn>
 bool Attention::with_shape(const Group& g, Fn fn) const {
   const int keys = g.k1 - g.k0, each = steps_ / (R * NV);
   auto by_steps = [&](auto n) {
     if (each < 1) return false;
-    if (each >= 4) fn(n, Number<4>());
-    else if (each >= 2) fn(n, Number<2>());
-    else fn(n, Number<1>());
+    if (each >= 4)
+      fn(n, Number<4>());
+    else if (each >= 2)
+      fn(n, Number<2>());
+    else
+      fn(n, Number<1>());
     return true;
   };
   return keys == 8 * W ? by_steps(Number<8>()) : keys == 4 * W ? by_steps(Number<4>()) : false;
@@ -202,8 +239,8 @@ bool Attention::with_shape(const Group& g, Fn fn) const {
 
 // Scores of `g`; where a kernel does both, also the exponentials of `pending`, then true.
 template <class D, class Finish>
-bool Attention::products(const typename D::Element* q, const typename D::Element* k, const int32_t* start, Group& g,
-                         Group* pending, Scratch& s, const Finish& finish) const {
+bool Attention::products(const typename D::Element* q, const typename D::Element* k, const int32_t* start,
+                         Group& g, Group* pending, Scratch& s, const Finish& finish) const {
   if (kFuse && pending && pending->k1 - pending->k0 == g.k1 - g.k0 &&
       products_and_exponentials<D>(q, k, start, g, *pending, s, finish))
     return true;
@@ -230,8 +267,10 @@ bool Attention::products_and_exponentials(const typename D::Element* q, const ty
       const ByteRows& rows = s.byte_rows[&pending - s.groups];
       return with_shape(g, [&](auto n, auto each) {
         constexpr int N = decltype(n)::value, E = decltype(each)::value;
-        if (g.k_ahead) scores_and_bytes<N, E, true>(q, k, steps_, start, g, pending, rows, (uint8_t*)s.p);
-        else scores_and_bytes<N, E, false>(q, k, steps_, start, g, pending, rows, (uint8_t*)s.p);
+        if (g.k_ahead)
+          scores_and_bytes<N, E, true>(q, k, steps_, start, g, pending, rows, (uint8_t*)s.p);
+        else
+          scores_and_bytes<N, E, false>(q, k, steps_, start, g, pending, rows, (uint8_t*)s.p);
       });
 #endif
     } else if constexpr (is_int) {
@@ -245,4 +284,4 @@ bool Attention::products_and_exponentials(const typename D::Element* q, const ty
   return false;
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -39,15 +39,20 @@ static void attend(const Call& call, const Queries& q) {
   struct State {
     Attention attention;
     Array<Scratch*> scratch;
-    ~State() { for (size_t i = 0; i < scratch.size(); ++i) delete scratch[i]; }
+    ~State() {
+      for (size_t i = 0; i < scratch.size(); ++i) delete scratch[i];
+    }
   } state{Attention(call, q), {}};
   state.scratch.assign((size_t)call.threads, nullptr);
-  parallel_for(state.attention.items(), call.threads, [](void* x, int64_t n, int thread) {
-    State& s = *(State*)x;
-    Scratch*& mine = s.scratch[(size_t)thread];
-    if (!mine) mine = new Scratch;
-    s.attention.run(n, *mine);
-  }, &state);
+  parallel_for(
+      state.attention.items(), call.threads,
+      [](void* x, int64_t n, int thread) {
+        State& s = *(State*)x;
+        Scratch*& mine = s.scratch[(size_t)thread];
+        if (!mine) mine = new Scratch;
+        s.attention.run(n, *mine);
+      },
+      &state);
 }
 
 static void attend_direct(const Call& call, const View& k, const View& v, PKind p, const Segments& segments) {
@@ -85,7 +90,16 @@ static void antidiagonal(const AntidiagonalCall& call, int threads) {
   parallel_for(a.jobs(), threads, [](void* x, int64_t n, int) { ((Antidiagonal*)x)->job(n); }, &a);
 }
 
-static constexpr Table kTable = {FOVEATE_TARGET_NAME, W,           R,           encode_keys_values, encode_queries, attend,
-                                 attend_direct,       backward,    backward_int8, block_means, antidiagonal};
+static constexpr Table kTable = {FOVEATE_TARGET_NAME,
+                                 W,
+                                 R,
+                                 encode_keys_values,
+                                 encode_queries,
+                                 attend,
+                                 attend_direct,
+                                 backward,
+                                 backward_int8,
+                                 block_means,
+                                 antidiagonal};
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -6,8 +6,8 @@
 
 namespace foveate::FOVEATE_TARGET {
 
-constexpr int W = 8;           // floats per vector
-constexpr int R = 4;           // query rows per micro-kernel: 16 registers hold 4 × 2 sums and little else
+constexpr int W = 8;  // floats per vector
+constexpr int R = 4;  // query rows per micro-kernel: 16 registers hold 4 × 2 sums and little else
 constexpr int NV = 2;
 constexpr int kKeyOffset = 0;  // K codes stay signed, see DotI8
 constexpr bool kFuse = false;  // too few registers to overlap products and exponentials
@@ -23,7 +23,7 @@ static inline F add(F a, F b) { return _mm256_add_ps(a, b); }
 static inline F sub(F a, F b) { return _mm256_sub_ps(a, b); }
 static inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
 static inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-static inline F min(F a, F b) { return _mm256_min_ps(a, b); }   // b where either is NaN
+static inline F min(F a, F b) { return _mm256_min_ps(a, b); }  // b where either is NaN
 static inline F max(F a, F b) { return _mm256_max_ps(a, b); }
 static inline I loadi(const int32_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
 static inline void storei(int32_t* p, I x) { _mm256_storeu_si256((__m256i*)p, x); }
@@ -34,8 +34,14 @@ static inline I subi(I a, I b) { return _mm256_sub_epi32(a, b); }
 static inline I maxi(I a, I b) { return _mm256_max_epi32(a, b); }
 static inline I andi(I a, I b) { return _mm256_and_si256(a, b); }
 static inline I ori(I a, I b) { return _mm256_or_si256(a, b); }
-template <int n> static inline I shl(I a) { return _mm256_slli_epi32(a, n); }
-template <int n> static inline I shr(I a) { return _mm256_srli_epi32(a, n); }
+template <int n>
+static inline I shl(I a) {
+  return _mm256_slli_epi32(a, n);
+}
+template <int n>
+static inline I shr(I a) {
+  return _mm256_srli_epi32(a, n);
+}
 static inline I bits(F a) { return _mm256_castps_si256(a); }
 static inline F from_bits(I a) { return _mm256_castsi256_ps(a); }
 static inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
@@ -52,14 +58,14 @@ static inline F load_bf16(const uint16_t* p) {
 }
 static inline I load_i8(const int8_t* p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 static inline F load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
-static inline void store_words(uint16_t* p, I x) {   // the low 16 bits of each lane
+static inline void store_words(uint16_t* p, I x) {  // the low 16 bits of each lane
   const __m256i packed = _mm256_packus_epi32(x, x);
   _mm_storeu_si128((__m128i*)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
 }
 static inline void store_bf16(uint16_t* p, F x) {
   const I raw = bits(x);
   const I even = addi(addi(raw, set1i(0x7fff)), andi(shr<16>(raw), set1i(1)));
-  const I quiet = ori(raw, set1i(0x400000));   // rounding must not turn a NaN into something else
+  const I quiet = ori(raw, set1i(0x400000));  // rounding must not turn a NaN into something else
   const I is_nan = bits(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
   store_words(p, shr<16>(_mm256_blendv_epi8(even, quiet, is_nan)));
 }
@@ -70,8 +76,9 @@ static inline F round_f16(F x) {
   return _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 static inline void store_u8(uint8_t* p, I x) {
-  const I low = _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                                        0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+  const I low =
+      _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
+                                              4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
   const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   _mm_storel_epi64((__m128i*)p, both);
 }
@@ -89,8 +96,8 @@ static inline F scale_floor(F p, F x) {
 
 static inline void store_rows(float* p, F x) { _mm_storeu_ps(p, _mm256_castps256_ps128(x)); }
 
-// Without VNNI: vpmaddubsw adds two products in 16 bits and saturates. |k| ≤ 127 with the sign moved to q stays
-// below 2^15; P, which uses all 8 bits, is split into p = 2·(p >> 1) + (p & 1).
+// Without VNNI: vpmaddubsw adds two products in 16 bits and saturates. |k| ≤ 127 with the sign moved to q
+// stays below 2^15; P, which uses all 8 bits, is split into p = 2·(p >> 1) + (p & 1).
 struct DotI8 {
   using Acc = I;
   using Element = uint8_t;
@@ -130,6 +137,6 @@ struct DotBf16 {
   static inline F as_float(Acc a) { return a; }
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET
 
 #include "vec_common.h"

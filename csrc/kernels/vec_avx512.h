@@ -7,9 +7,9 @@
 
 namespace foveate::FOVEATE_TARGET {
 
-constexpr int W = 16;          // floats per vector
-constexpr int R = 8;           // query rows per micro-kernel
-constexpr int NV = 2;          // vectors per micro-kernel: 8 × 2 sums, 2 loads and 8 broadcasts for 16 products
+constexpr int W = 16;  // floats per vector
+constexpr int R = 8;   // query rows per micro-kernel
+constexpr int NV = 2;  // vectors per micro-kernel: 8 × 2 sums, 2 loads and 8 broadcasts for 16 products
 constexpr int kKeyOffset = 128;  // vpdpbusd wants one unsigned side: K codes are stored plus 128
 
 using F = __m512;
@@ -34,12 +34,18 @@ static inline I subi(I a, I b) { return _mm512_sub_epi32(a, b); }
 static inline I maxi(I a, I b) { return _mm512_max_epi32(a, b); }
 static inline I andi(I a, I b) { return _mm512_and_si512(a, b); }
 static inline I ori(I a, I b) { return _mm512_or_si512(a, b); }
-template <int n> static inline I shl(I a) { return _mm512_slli_epi32(a, n); }
-template <int n> static inline I shr(I a) { return _mm512_srli_epi32(a, n); }   // zeros come in
+template <int n>
+static inline I shl(I a) {
+  return _mm512_slli_epi32(a, n);
+}
+template <int n>
+static inline I shr(I a) {
+  return _mm512_srli_epi32(a, n);
+}  // zeros come in
 static inline I bits(F a) { return _mm512_castps_si512(a); }
 static inline F from_bits(I a) { return _mm512_castsi512_ps(a); }
 static inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
-static inline I round_int(F a) { return _mm512_cvtps_epi32(a); }      // to nearest even
+static inline I round_int(F a) { return _mm512_cvtps_epi32(a); }  // to nearest even
 static inline int32_t sum_all(I a) { return _mm512_reduce_add_epi32(a); }
 static inline int32_t max_all(I a) { return _mm512_reduce_max_epi32(a); }
 static inline float sum_all(F a) { return _mm512_reduce_add_ps(a); }
@@ -67,9 +73,9 @@ static inline void store_u8(uint8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm
 static inline F fraction(F x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 static inline F scale_floor(F p, F x) { return _mm512_scalef_ps(p, x); }
 
-constexpr bool kFuse = true;   // 32 registers hold the sums of one group and the exponentials of another
+constexpr bool kFuse = true;  // 32 registers hold the sums of one group and the exponentials of another
 
-#define FOVEATE_BYTES 1         // bytes_avx512.h serves int8
+#define FOVEATE_BYTES 1  // bytes_avx512.h serves int8
 #define FOVEATE_LANE_REDUCTIONS 1
 
 // A mask of the lanes below n.
@@ -83,7 +89,7 @@ static inline void row_maxima(const float* lanes, bool is_int, float* top) {
       const I x = _mm512_load_si512(lanes + r * 16);
       y[r] = _mm256_max_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
     }
-    for (int r = 0; r < 8; r += 2)   // pairs of rows, then fours, then all: each step halves the lanes per row
+    for (int r = 0; r < 8; r += 2)  // pairs of rows, then fours, then all: each step halves the lanes per row
       y[r] = _mm256_max_epi32(_mm256_unpacklo_epi32(y[r], y[r + 1]), _mm256_unpackhi_epi32(y[r], y[r + 1]));
     for (int r = 0; r < 8; r += 4)
       y[r] = _mm256_max_epi32(_mm256_unpacklo_epi64(y[r], y[r + 2]), _mm256_unpackhi_epi64(y[r], y[r + 2]));
@@ -100,10 +106,11 @@ static inline void row_maxima(const float* lanes, bool is_int, float* top) {
   for (int r = 0; r < 8; r += 2)
     y[r] = _mm256_max_ps(_mm256_unpacklo_ps(y[r], y[r + 1]), _mm256_unpackhi_ps(y[r], y[r + 1]));
   for (int r = 0; r < 8; r += 4)
-    y[r] = _mm256_max_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))),
-                         _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))));
-  _mm256_store_ps(top, _mm256_max_ps(_mm256_permute2f128_ps(y[0], y[4], 0x20),
-                                     _mm256_permute2f128_ps(y[0], y[4], 0x31)));
+    y[r] = _mm256_max_ps(
+        _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(y[r]), _mm256_castps_pd(y[r + 2]))));
+  _mm256_store_ps(
+      top, _mm256_max_ps(_mm256_permute2f128_ps(y[0], y[4], 0x20), _mm256_permute2f128_ps(y[0], y[4], 0x31)));
 }
 static inline void store_rows(float* p, F x) { _mm256_storeu_ps(p, _mm512_castps512_ps256(x)); }
 
@@ -135,6 +142,6 @@ struct DotBf16 {
   static inline F as_float(Acc a) { return a; }
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET
 
 #include "vec_common.h"

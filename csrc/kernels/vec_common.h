@@ -48,4 +48,4 @@ struct DotF32 {
   static inline F as_float(Acc a) { return a; }
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,28 +1,31 @@
-// Which parts of which tiles of keys a few rows of queries visit: those that the band lets at least one of them see,
-// and, where there is a layout, that it lists.
+// Which parts of which tiles of keys a few rows of queries visit: those that the band lets at least one of
+// them see, and, where there is a layout, that it lists.
 #pragma once
 #include "formats.h"
 #include "sight.h"
 
 namespace foveate::FOVEATE_TARGET {
 
-constexpr int kAlign = 32;   // visits begin and end at multiples of this: whole micro-kernels, chains and FP4 groups
+constexpr int kAlign =
+    32;  // visits begin and end at multiples of this: whole micro-kernels, chains and FP4 groups
 static_assert(kAlign % kChunk == 0);
 
 // Part of one tile.
 struct Visit {
   int tile, k0, k1;
-  bool holes;        // some keys between k0 and k1 are not visited by the layout
+  bool holes;  // some keys between k0 and k1 are not visited by the layout
 };
 
 class Visits {
  public:
   int count = 0;
-  alignas(64) float listed[kMaxTile];   // after list_keys: 0, or −inf for keys of the visit that the layout leaves out
+  alignas(64) float listed[kMaxTile];  // after list_keys: 0, or −inf for keys of the visit that the layout
+                                       // leaves out
 
   const Visit& operator[](int n) const { return visits_[(size_t)n]; }
 
-  // For rows that together see `all`, of `length` keys in tiles of `tile`; block: theirs, of B or 1 and H or 1 lists.
+  // For rows that together see `all`, of `length` keys in tiles of `tile`; block: theirs, of B or 1 and H or
+  // 1 lists.
   void list(const Layout& y, int64_t b, int64_t h, int64_t H, int64_t block, int64_t length, int tile,
             const Horizon& all) {
     length_ = length, tile_ = tile, bk_ = y.bk;
@@ -44,12 +47,16 @@ class Visits {
     const int64_t t0 = (int64_t)v.tile * tile_;
     for (int c = v.k0; c < v.k1; ++c) listed[c] = kNone;
     const int32_t *lo = blocks_, *hi = blocks_end_;
-    while (lo < hi) {   // the first block that ends behind the visit's first key
+    while (lo < hi) {  // the first block that ends behind the visit's first key
       const int32_t* mid = lo + (hi - lo) / 2;
-      if ((*mid + 1) * bk_ <= t0 + v.k0) lo = mid + 1; else hi = mid;
+      if ((*mid + 1) * bk_ <= t0 + v.k0)
+        lo = mid + 1;
+      else
+        hi = mid;
     }
     for (; lo < blocks_end_ && *lo * bk_ < t0 + v.k1; ++lo)
-      for (int64_t c = most<int64_t>(*lo * bk_ - t0, v.k0), end = least<int64_t>((*lo + 1) * bk_ - t0, v.k1); c < end; ++c)
+      for (int64_t c = most<int64_t>(*lo * bk_ - t0, v.k0), end = least<int64_t>((*lo + 1) * bk_ - t0, v.k1);
+           c < end; ++c)
         listed[c] = 0.f;
   }
 
@@ -58,7 +65,7 @@ class Visits {
   void add(int64_t from, int64_t to, const Horizon& all, bool blocks) {
     to = least(to, length_);
     for (int64_t t = from / tile_; t * tile_ < to; ++t) {
-      if (count && visits_[(size_t)count - 1].tile > t) continue;   // first keys and window may overlap
+      if (count && visits_[(size_t)count - 1].tile > t) continue;  // first keys and window may overlap
       const int64_t t0 = t * tile_;
       if (!all.any(t0, t0 + tile_)) continue;
       const int64_t x0 = most(from, t0) - t0, x1 = least(to, t0 + tile_) - t0;
@@ -76,9 +83,9 @@ class Visits {
   }
 
   Array<Visit> visits_;
-  const int32_t *blocks_ = nullptr, *blocks_end_ = nullptr;   // the layout's list
+  const int32_t *blocks_ = nullptr, *blocks_end_ = nullptr;  // the layout's list
   int64_t length_ = 0, bk_ = 0;
   int tile_ = 0;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -1,10 +1,10 @@
-// What every way back through attention shares: which rows meet which keys, in which order sums are added, and where
-// they go. A job owns one kv head and a part of the queries (all of it where there are heads enough): it visits each
-// pair of blocks once, sums dQ of its rows and dK, dV of its head, and where several jobs share a head their sums are
-// added in a fixed order. So results do not depend on threads.
+// What every way back through attention shares: which rows meet which keys, in which order sums are added,
+// and where they go. A job owns one kv head and a part of the queries (all of it where there are heads
+// enough): it visits each pair of blocks once, sums dQ of its rows and dK, dV of its head, and where several
+// jobs share a head their sums are added in a fixed order. So results do not depend on threads.
 //
-// `Numbers` says how the products are done. It has a Step (derived from Frame) and the functions read_queries and
-// visit_all, and packs K and V before.
+// `Numbers` says how the products are done. It has a Step (derived from Frame) and the functions read_queries
+// and visit_all, and packs K and V before.
 #pragma once
 #include "exp2.h"
 #include "visits.h"
@@ -15,22 +15,26 @@ template <class Numbers>
 class WayBack {
  protected:
   static constexpr int kTile = 128, kRows = 128;
-  static constexpr int kScores = kTile + W;      // floats between rows of S
+  static constexpr int kScores = kTile + W;  // floats between rows of S
   static constexpr int64_t kLeastJobs = 8;
 
-  struct Frame {   // what one block of queries needs
+  struct Frame {  // what one block of queries needs
     alignas(64) float dq[kRows * (kMaxD + W)];
     float lse[kRows], delta[kRows];
     Sight sight[kRows];
     Horizon horizon[kRows / R];
     Visits visits;
   };
-  struct Block { int64_t job, head, b, qh, row0; int rows, padded; };   // the rows of one Frame
+  struct Block {
+    int64_t job, head, b, qh, row0;
+    int rows, padded;
+  };  // the rows of one Frame
 
  public:
   explicit WayBack(const Gradient& g) : g_(g) {
     D_ = (int)round_up(g.q.D, W), Dv_ = (int)round_up(g.v.D, W);
-    // rows of floats do not begin at multiples of a page, or a column of them would sit in a few sets of the cache
+    // rows of floats do not begin at multiples of a page, or a column of them would sit in a few sets of the
+    // cache
     d_ = D_ + W, dv_ = Dv_ + W;
     rows_ = kRows;
     if (g.layout.counts) rows_ = (int)least<int64_t>(kRows, g.layout.bq);
@@ -91,8 +95,10 @@ class WayBack {
   static void read_rows(const View& x, int64_t b, int64_t h, int64_t from, int n, int stride, float* out) {
     with_reader(x, [&](auto reader) {
       for (int r = 0; r < n; ++r)
-        if (from + r < x.L) read_row(reader, x, b, h, from + r, nullptr, out + (int64_t)r * stride);
-        else std::memset(out + (int64_t)r * stride, 0, sizeof(float) * stride);
+        if (from + r < x.L)
+          read_row(reader, x, b, h, from + r, nullptr, out + (int64_t)r * stride);
+        else
+          std::memset(out + (int64_t)r * stride, 0, sizeof(float) * stride);
     });
   }
   // The same, and nothing is read behind the block: those rows belong to others.
@@ -106,7 +112,8 @@ class WayBack {
   // Σ dO ∘ O of one row.
   float product_with_out(const Block& at, int r, const float* dout) const {
     alignas(64) float line[kMaxD + W];
-    with_reader(g_.out, [&](auto reader) { read_row(reader, g_.out, at.b, at.qh, at.row0 + r, nullptr, line); });
+    with_reader(g_.out,
+                [&](auto reader) { read_row(reader, g_.out, at.b, at.qh, at.row0 + r, nullptr, line); });
     F sum = zero();
     for (int d = 0; d < Dv_; d += W) sum = fma(load(line + d), load(dout + d), sum);
     return sum_all(sum);
@@ -130,8 +137,10 @@ class WayBack {
     if (const Mask& m = g_.mask; m.data) {
       const int64_t i = at.b * m.sb + at.qh * m.sh + (at.row0 + r) * m.si + t0 * m.sj;
       for (int64_t c = v.k0; c < end; ++c) {
-        if (m.additive) x[c] += kLog2e * ((const float*)m.data)[i + c * m.sj];
-        else if (!((const uint8_t*)m.data)[i + c * m.sj]) x[c] = kNone;
+        if (m.additive)
+          x[c] += kLog2e * ((const float*)m.data)[i + c * m.sj];
+        else if (!((const uint8_t*)m.data)[i + c * m.sj])
+          x[c] = kNone;
       }
     }
     const Sight& see = s.sight[r];
@@ -142,7 +151,9 @@ class WayBack {
   }
 
   float* dk_of(const Block& at, int64_t key) { return dk_.data() + (at.job * tiles_ * kTile + key) * d_; }
-  float* dv_of(const Block& at, int64_t key) { return dv_sum_.data() + (at.job * tiles_ * kTile + key) * dv_; }
+  float* dv_of(const Block& at, int64_t key) {
+    return dv_sum_.data() + (at.job * tiles_ * kTile + key) * dv_;
+  }
 
   const Gradient& g_;
   int D_, Dv_, d_, dv_, rows_;
@@ -178,4 +189,4 @@ class WayBack {
   Array<float> dk_, dv_sum_;
 };
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

@@ -3,7 +3,7 @@
 
 namespace foveate::FOVEATE_TARGET {
 
-struct WriteU8 {   // round(levels · 2^…); levels are folded into the exponent
+struct WriteU8 {  // round(levels · 2^…); levels are folded into the exponent
   using Element = uint8_t;
   static inline F write(F y, uint8_t* out) {
     const F p = exp2_of<3>(y);
@@ -19,7 +19,7 @@ struct WriteBf16 {
     return p;
   }
 };
-struct WriteF16 {   // float16 values in float32 lanes: no 16-bit product is needed for them
+struct WriteF16 {  // float16 values in float32 lanes: no 16-bit product is needed for them
   using Element = float;
   static inline F write(F y, float* out) {
     F p = exp2_of<6>(y);
@@ -36,7 +36,7 @@ struct WriteF32 {
   }
 };
 template <class Format>
-struct WriteFP8 {   // E4M3 and E5M2 values are exact in bf16
+struct WriteFP8 {  // E4M3 and E5M2 values are exact in bf16
   using Element = uint16_t;
   static inline F write(F y, uint16_t* out) {
     F p = exp2_of<4>(y);
@@ -45,8 +45,8 @@ struct WriteFP8 {   // E4M3 and E5M2 values are exact in bf16
   }
 };
 
-// FP4 needs whole groups of keys, so it has its own loop: one group of keys for all rows, then their scales at
-// once. The recipe's chunks of keys are whole groups.
+// FP4 needs whole groups of keys, so it has its own loop: one group of keys for all rows, then their scales
+// at once. The recipe's chunks of keys are whole groups.
 template <bool nv, bool is_float>
 static void exponentials_fp4(Group& g, uint16_t* out) {
   constexpr int group = nv ? 16 : 32;
@@ -60,7 +60,10 @@ static void exponentials_fp4(Group& g, uint16_t* out) {
       for (int i = 0; i < group / W; ++i) {
         const float* at = g.scores + r * kStride + c + i * W;
         F s;
-        if constexpr (is_float) s = load(at); else s = to_float(loadi((const int32_t*)at));
+        if constexpr (is_float)
+          s = load(at);
+        else
+          s = to_float(loadi((const int32_t*)at));
         const F x = exp2_of<4>(fma(s, a, b));
         store(p[i] + r * W, x);
         sum = add(sum, x);
@@ -84,4 +87,4 @@ static void exponentials_fp4(Group& g, uint16_t* out) {
   }
 }
 
-}  // namespace
+}  // namespace foveate::FOVEATE_TARGET

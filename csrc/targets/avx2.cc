@@ -7,9 +7,9 @@
 #include "../kernels/target.h"
 namespace foveate {
 const Table* avx2_table() { return &avx2::kTable; }
-}
+}  // namespace foveate
 #else
 namespace foveate {
 const Table* avx2_table() { return nullptr; }
-}
+}  // namespace foveate
 #endif

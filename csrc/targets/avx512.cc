@@ -7,9 +7,9 @@
 #include "../kernels/target.h"
 namespace foveate {
 const Table* avx512_table() { return &avx512::kTable; }
-}
+}  // namespace foveate
 #else
 namespace foveate {
 const Table* avx512_table() { return nullptr; }
-}
+}  // namespace foveate
 #endif

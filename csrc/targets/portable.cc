@@ -5,4 +5,4 @@
 #include "../kernels/target.h"
 namespace foveate {
 const Table* portable_table() { return &portable::kTable; }
-}
+}  // namespace foveate
