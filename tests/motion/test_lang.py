@@ -297,10 +297,18 @@ def test_kneeling_sets_the_rear_foot_back_and_brings_it_forward_again():
 def test_a_table_is_put_up_to_reach_to():
     plan = design_offline("reach for the cup on the table")
     assert [o.name for o in plan.scene.objects] == ["table", "cup"]
-    goals = [g for k in plan.keys for g in k.goals]
-    assert [g.effector for g in goals] == ["R_hand"]
+    reaches = [g for k in plan.keys for g in k.goals if g.kind == "reach"]
+    assert [g.effector for g in reaches] == ["R_hand", "R_hand"]  # beside it, then to it
     cup = plan.scene["cup"]
-    assert np.hypot(*(np.array(goals[0].target)[:2] - cup.position[:2])) < 0.05
+    beside, there = (np.hypot(*(np.array(g.target)[:2] - cup.position[:2])) for g in reaches)
+    assert cup.size[0] / 2 < there < cup.size[0] / 2 + 0.02  # at its side, not inside
+    assert beside > there + 0.1
+
+
+def test_what_is_held_stays_in_the_hand():
+    plan = design_offline("reach for the cup with the right hand and hold it")
+    goals = [[g.model_dump() for g in k.goals] for k in plan.keys]
+    assert goals[-1] == goals[-2] != []
 
 
 @pytest.mark.parametrize("word", ["waiter", "pocket", "drowning"])

@@ -10,6 +10,7 @@ pytest.importorskip("mink")
 
 from foveate.motion import Scene, fill, track
 from foveate.motion.check import measure
+from foveate.motion.evaluate import studies
 from foveate.motion.mjcf import model_of
 from foveate.motion.synthesis import perform
 from foveate.motion.tracking.qp import PRESETS, QPTracker
@@ -70,6 +71,12 @@ def test_sitting_ends_on_the_seat():
     assert clip.report.end_error_cm < 10  # the trunk may end up leaning back a little
     assert measure(clip).slide_cm < 1
     assert clip.sites("L_seat_back")[-1, 0, 2] == pytest.approx(0.44, abs=0.04)
+
+
+def test_a_hand_closes_in_on_a_solid_cup():
+    found = studies.interactions("reach", 2)
+    assert found["success"] == 1.0
+    assert found["error_m"] < 0.02
 
 
 def test_a_push_is_recovered():

@@ -72,6 +72,8 @@ class _Score:
     def settle(self, following: list[Step] | None, keep: bool) -> None:
         """Play, fold into what follows, or drop the free step of the action before."""
         free, self.pending = self.pending, None
+        if keep and following:  # a hand that holds stays where it was told to be
+            following[0].goals = list(self.rows[-1][1].goals)
         if free is None or keep:
             return
         if following:
@@ -123,14 +125,12 @@ def compose(
         "seed": seed,
         "keys": keys_of(rows),
         "notes": notes,
-        "coverage": (
-            Coverage(
-                matched=reading.matched,
-                unmatched=reading.unmatched,
-                senses=senses,
-                confidence=reading.confidence,
-            ).model_dump()
-        ),
+        "coverage": Coverage(
+            matched=reading.matched,
+            unmatched=reading.unmatched,
+            senses=senses,
+            confidence=reading.confidence,
+        ).model_dump(),
     }
     chosen = style or named
     if chosen is not None:

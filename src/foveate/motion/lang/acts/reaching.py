@@ -1,12 +1,14 @@
 """Reaching for things that stand in the scene, and to where the text says.
 
-The one thing to know: a thing is reached at the point of its upper edge nearest to the body; who
-stands too far away or turned away goes there first.
+The one thing to know: a large thing is reached at the point of its upper edge nearest to the body,
+a small one from the side, with the palm to it; who stands too far away or turned away goes there
+first.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,12 @@ from .common import WORD, Frame, State, Step, angles, arm_side, arms_down, step
 
 NEAR = 0.52
 """Metres ahead of the body's middle at which a hand works without a step."""
+SHOULDER = 0.2
+"""Metres from the middle of the body to a shoulder."""
+GAP = 0.01
+"""Metres between a palm and what it is laid to."""
+BESIDE = (0.1, 0.1, 0.04)
+"""(back, outwards, up) from there, metres: where a hand is before it closes in on a small thing."""
 HEIGHT = 1.72
 """Stature that the heights of shoulders are judged by, metres."""
 
@@ -38,8 +46,7 @@ def place_of(item: SceneObject, s: State) -> tuple[float, float, float]:
     half = np.array(item.size[:2]) / 2
     inset = np.minimum(half, 0.04)
     at = item.world(np.clip(near, -half + inset, half - inset))
-    small = max(item.size[:2]) < 0.2
-    height = item.top - (0.4 * item.size[2] if small else -0.02)
+    height = item.top - (0.4 * item.size[2] if small(item) else -0.02)
     by = at - here
     return (
         float(by[0] * math.cos(yaw) + by[1] * math.sin(yaw)),
@@ -93,11 +100,12 @@ def hand_to(s: State, name: str, side: str, text: str) -> Step:
     )
     made = step(0.9, text, told, side, steady=True)
     yaw = math.radians(s.where[2])
-    for n, hand in enumerate("LR" if side == "B" else side):
-        spread = (0.14, -0.14)[n] if side == "B" and max(item.size[:2]) >= 0.2 else 0.0
-        y = left + spread
-        if side != "B" and max(item.size[:2]) >= 0.2:
-            y = left + (0.16 if hand == "L" else -0.16)
+    for hand in "LR" if side == "B" else side:
+        if small(item):
+            made.goals += grip(item, s, hand)
+            continue
+        spread = 0.14 if side == "B" else 0.16
+        y = left + (spread if hand == "L" else -spread)
         at = (
             round(s.where[0] + ahead * math.cos(yaw) - y * math.sin(yaw), 3),
             round(s.where[1] + ahead * math.sin(yaw) + y * math.cos(yaw), 3),
@@ -107,14 +115,61 @@ def hand_to(s: State, name: str, side: str, text: str) -> Step:
     return made
 
 
+def small(item: SceneObject) -> bool:
+    """Whether a hand goes around a thing and not onto it."""
+    return max(item.size[:2]) < 0.2
+
+
+def grip(item: SceneObject, s: State, hand: str, away: tuple[float, float, float] = (0, 0, 0)
+         ) -> list[dict[str, Any]]:  # fmt: skip
+    """Goals of a palm laid to a small thing's side, its own side of the body.
+
+    Args:
+        item: The thing.
+        s: Where the body stands.
+        hand: "L" or "R".
+        away: (back, outwards, up) from there, metres: a place on the way.
+    """
+    sign = 1.0 if hand == "L" else -1.0
+    yaw = math.radians(s.where[2])
+    ahead = np.array([math.cos(yaw), math.sin(yaw)])
+    left = np.array([-ahead[1], ahead[0]])
+    centre = np.array(item.position[:2])
+    arm = centre - np.array(s.where[:2]) - sign * SHOULDER * left
+    arm /= max(float(np.linalg.norm(arm)), 1e-6)
+    out = sign * np.array([-arm[1], arm[0]])
+    deep = item.size[0] / 2
+    if item.shape == "box":
+        across = np.abs(item.local(centre + out))
+        deep = float(np.min(np.array(item.size[:2]) / 2 / np.maximum(across, 1e-6)))
+    at = centre + (deep + GAP + away[1]) * out - away[0] * ahead
+    height = item.top - 0.3 * item.size[2] + away[2]
+    target = (round(float(at[0]), 3), round(float(at[1]), 3), round(float(height), 3))
+    return [
+        {"kind": "reach", "effector": f"{hand}_hand", "target": target},
+        {"kind": "palm", "hand": hand, "toward": "inward", "weight": 3.0},
+    ]
+
+
 def reach_thing(f: Frame, s: State, name: str, verb: str = "reaches for") -> list[Step]:
-    """Near, the hand there, and back."""
+    """Near, the hand there (beside a small thing first), and back the same way."""
     side = arm_side(f)
+    item = s.scene[name]
     before = go_near(s, name)
-    there = hand_to(after(s, before), name, side, f"{verb} the {name}")
+    stands = after(s, before)
+    there = hand_to(stands, name, side, f"{verb} the {name}")
     there.hold = f.seconds or 0.7
     back = {n: s.base(n) for n in there.dofs} | arms_down(*(side if side != "B" else "LR"))
-    return [*before, there, Step(0.9, back, "draws the hand back", free=True)]
+    made = [*before, there]
+    if small(item):
+        beside = hand_to(stands, name, side, f"the hand goes beside the {name}")
+        beside.goals = [
+            goal for hand in ("LR" if side == "B" else side)
+            for goal in grip(item, stands, hand, BESIDE)
+        ]  # fmt: skip
+        there.dt = 0.5
+        made = [*before, beside, there]
+    return [*made, Step(0.9, back, "draws the hand back", free=True)]
 
 
 def reach(f: Frame, s: State) -> list[Step]:
