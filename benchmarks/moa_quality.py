@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--device", default="cpu")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the evaluation")
     add("--only", choices=STEPS, help="stop after this step")
+    add("--share", default="1/1", help="take the I-th of N parts of the samples, as I/N")
     add("--ways", default=",".join(WAYS), help="some of them, to share the work")
     add("--work", type=Path, default=RESULTS / "moa-quality.state")
     add("--out", type=Path, default=RESULT)
@@ -66,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     names = [way.strip() for way in args.ways.split(",")]
     if unknown := set(names) - set(WAYS):
         parser.error(f"--ways has {', '.join(sorted(unknown))}; ways are {', '.join(WAYS)}")
+    share = _share(parser, args.share)
     fronts = args.work / "fronts"
     fronts.mkdir(parents=True, exist_ok=True)
     dtype = torch.float32 if args.only == "profile" else getattr(torch, args.dtype)
@@ -90,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     about = {"model": "smollm2-135m", "rule": "tokens", "dtype": args.dtype}
     state = State(args.work / "cells.json", about)
-    whole = evaluate(model, tokenizer, plans, args.samples, state, end)
+    whole = evaluate(model, tokenizer, plans, args.samples, state, end, share)
     document = {
         "kind": "moa-quality",
         "model": f"SmolLM2-135M, {args.dtype}",
@@ -117,11 +119,15 @@ def evaluate(
     samples: int,
     state: State,
     end: float,
+    share: tuple[int, int] = (0, 1),
 ) -> bool:
-    """Fill in cells, a round of samples of everything before the next; False if time was short."""
+    """Fill in cells, a round of samples of everything before the next; False if time was short.
+
+    Of several machines that share the work, each takes every `share[1]`-th round from `share[0]`.
+    """
     text = moa_plans.texts()[1]
     ids = tokenizer(text, return_tensors="pt").input_ids.to(model.device)
-    for first in range(0, samples, ROUND):
+    for first in range(share[0] * ROUND, samples, share[1] * ROUND):
         seeds = range(first, min(first + ROUND, samples))
         for length in LENGTHS:
             for names, batch in _batches(tokenizer, text, ids, seeds, length):
@@ -218,6 +224,14 @@ def _mean(values: list[float]) -> tuple[float, float | None]:
 def _of(cells: dict[str, Record], way: str, task: str, length: int) -> dict[int, Record]:
     head = f"{way}|{task}|{length}|"
     return {int(k.removeprefix(head)): cell for k, cell in cells.items() if k.startswith(head)}
+
+
+def _share(parser: argparse.ArgumentParser, text: str) -> tuple[int, int]:
+    """(which part, of how many) from "I/N", I from 1."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        parser.error(f"--share is {text}; expected I/N with I from 1 to N, 2/3 for example")
+    return int(part) - 1, int(parts)
 
 
 def _say(text: str) -> None:
