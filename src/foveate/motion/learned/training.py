@@ -2,13 +2,14 @@
 
 The one thing to know: this is the paper's way at a size for a CPU. The simulator is never
 differentiated; the policy's gradient flows through the world model. Losses and weights are those
-of ControlVAE. A checkpoint is written as it goes, and the same call goes on from it.
+of ControlVAE. Training begins with what plain servos and noise do: the world model's linear part is
+solved for, and it learns alone for a while, since a policy that follows a world model that knows
+nothing only learns to fall. A checkpoint is written as it goes; the same call goes on from it.
 """
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,51 +19,30 @@ import torch
 from torch import Tensor
 
 from ..clip import MotionClip, write_atomic
-from .nets import Config, Policy, World, distance, up_of
+from .memory import Memory
+from .nets import Config, Policy, World, distance
 from .play import Episode, Track
-from .state import State
+from .state import Bodies, State, Tree, aim, observe
 
 WORLD_WEIGHTS = (1.0, 1.0, 4.0, 4.0)
 POLICY_WEIGHTS = (0.2, 0.1, 0.5, 0.5)
 HEIGHT, UP, KL, FAINT, SQUARE = 1.2, 3.0, 0.1, 0.01, 0.001
 DISCOUNT = 0.95
-WORLD_STEPS, POLICY_STEPS = 8, 12
-BATCH, BATCHES = 64, 4
-PER_ITERATION, CAPACITY = 256, 20_000
-
-
-class Memory:
-    """The last transitions, each with its place in its track; sequences do not cross episodes."""
-
-    def __init__(self) -> None:
-        self.states: list[State] = []
-        self.targets: list[Tensor] = []
-        self.maps: list[Tensor] = []
-        self.places: list[tuple[int, int, int]] = []  # episode, track, sample
-
-    def add(
-        self, state: State, target: Tensor, ground: Tensor, place: tuple[int, int, int]
-    ) -> None:
-        self.states.append(state)
-        self.targets.append(target)
-        self.maps.append(ground)
-        self.places.append(place)
-        for values in (self.states, self.targets, self.maps, self.places):
-            if len(values) > CAPACITY:
-                del values[0]
-
-    def starts(self, steps: int, rng: np.random.Generator, count: int) -> list[int]:
-        """Random indices from which `steps` transitions of one episode follow."""
-        episodes = np.array([place[0] for place in self.places])
-        good = np.flatnonzero(episodes[: len(episodes) - steps] == episodes[steps:])
-        return [int(i) for i in rng.choice(good, count)] if len(good) else []
+WORLD_STEPS, POLICY_STEPS = 8, 16
+WORLD_BATCH, POLICY_BATCH = 128, 96
+WORLD_BATCHES, POLICY_BATCHES = 3, 2
+WORLD_RATE, POLICY_RATE = 5e-4, 5e-4
+SIMULATIONS, PLAYED = 16, 12  # side by side, control steps of each per iteration
+ROWS = 2000
+FIRST, FIRST_BATCHES = 160, 80  # control steps of servos, batches of the world model after them
+COLOUR = 0.7  # share of the noise that stays from step to step
 
 
 class Learner:
     """Networks, optimisers and memory for a handful of clips.
 
     Args:
-        clips: What to learn to follow.
+        clips: What to learn to follow; all of one body.
         config: Sizes.
         seed: Of everything random.
     """
@@ -70,94 +50,164 @@ class Learner:
     def __init__(self, clips: Sequence[MotionClip], config: Config | None = None, seed: int = 0):
         if not clips:
             raise ValueError("clips is empty; expected at least one clip to learn from")
+        if any(clip.shape != clips[0].shape for clip in clips):
+            raise ValueError("clips are of several bodies; expected one body, train one at a time")
         self.config = config or Config()
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.tracks = [Track(clip, self.config) for clip in clips]
+        self.tree = Tree(clips[0].body)
+        lengths = [len(track) for track in self.tracks]
+        self.first = np.cumsum([0, *lengths[:-1]])
+        self.last = self.first + lengths - 1
+        self.goals = Bodies(
+            *(
+                torch.cat([getattr(track.bodies, name) for track in self.tracks])
+                for name in ("pos", "axes", "vel", "ang")
+            )
+        )
+        self.postures = torch.cat([track.postures for track in self.tracks])
         self.policy, self.world = Policy(self.config), World(self.config)
-        self.policy_step = torch.optim.RAdam(self.policy.parameters(), lr=3e-4)
-        self.world_step = torch.optim.RAdam(self.world.parameters(), lr=2e-3, weight_decay=1e-3)
-        self.memory, self.episodes, self.iteration = Memory(), 0, 0
+        self.policy_step = torch.optim.Adam(self.policy.parameters(), lr=POLICY_RATE)
+        self.world_step = torch.optim.AdamW(
+            self.world.parameters(), lr=WORLD_RATE, weight_decay=1e-3
+        )
+        self.memory = Memory(ROWS, SIMULATIONS)
+        self.episodes: list[Episode] = []
+        self.numbers = np.zeros(SIMULATIONS, int)
+        self.which = np.zeros(SIMULATIONS, int)
+        self.noise = torch.zeros(SIMULATIONS, len(self.postures[0]))
+        self.count, self.iteration = 0, 0
         self.history: list[dict[str, float]] = []
 
     def iterate(self) -> dict[str, float]:
         """Play, then a few batches for the world and for the policy; what was measured."""
-        length = self.play()
-        world = [self.learn_world() for _ in range(BATCHES)]
-        policy = [self.learn_policy() for _ in range(BATCHES)]
+        if not self.episodes:
+            self._begin()
+        played = self.play(PLAYED)
+        world = [self.learn_world() for _ in range(WORLD_BATCHES)]
+        policy = [self.learn_policy() for _ in range(POLICY_BATCHES)]
         self.iteration += 1
         found = {
             "iteration": float(self.iteration),
-            "episode_steps": length,
+            **played,
             "world_loss": float(np.mean(world)),
             "policy_loss": float(np.mean(policy)),
         }
         self.history.append(found)
         return found
 
-    def play(self) -> float:
-        """Simulate PER_ITERATION steps with exploration; the mean length of the episodes."""
-        done, lengths = 0, []
+    def _begin(self) -> None:
+        """First experience: the servos (or the policy that was restored), and what it teaches."""
+        for column in range(SIMULATIONS):
+            self.episodes.append(self._episode(column))
+        self.play(FIRST)
+        if self.iteration == 0:
+            self._settle()
+            for _ in range(FIRST_BATCHES):
+                self.learn_world()
+
+    def _settle(self) -> None:
+        """Scales of what the nets see, and the world model's linear part by least squares."""
+        starts = self.memory.starts(1, self.rng, 4096)
+        state = self.memory.state(starts)
+        after = self.memory.state(self.memory.later(starts, 1))
+        bodies = self.tree(state)
+        goal = self.goals[self._goal(self.memory.places[starts], 1)]
+        self.policy.seen.settle(observe(bodies))
+        self.policy.aimed.settle(aim(bodies, goal), centred=False)
+        world = self.world
+        seen = world.inputs(state, bodies, self.memory.targets[starts])
+        wanted = world.changes(state, after)
+        world.seen.settle(seen)
+        world.change.settle(wanted, least=1e-3, centred=False)
+        x, y = world.seen(seen), wanted / world.change.spread
+        x = torch.cat([x, torch.ones(len(x), 1)], 1).double()
+        found = torch.linalg.solve(
+            x.T @ x + 0.01 * len(x) * torch.eye(x.shape[1]).double(), x.T @ y.double()
+        )
+        with torch.no_grad():
+            world.linear.weight.copy_(found[:-1].T)
+            world.linear.bias.copy_(found[-1])
+
+    def _episode(self, column: int) -> Episode:
+        number = int(self.rng.integers(len(self.tracks)))
+        track = self.tracks[number]
+        self.which[column], self.numbers[column] = number, self.count
+        self.count += 1
+        return Episode(track, int(self.rng.integers(len(track) - 2)), self.config, self.rng)
+
+    def _goal(self, places: np.ndarray, ahead: int) -> np.ndarray:
+        """Rows of the goals `ahead` steps after places (track, sample); the last one stays."""
+        tracks = places[..., 0]
+        return np.minimum(self.first[tracks] + places[..., 1] + ahead, self.last[tracks])
+
+    @torch.no_grad()
+    def play(self, steps: int) -> dict[str, float]:
+        """Simulate with exploration: falls per simulated minute, mean distance of joints in cm."""
+        falls, error = 0, []
         self.policy.eval()
-        while done < PER_ITERATION:
-            number = int(self.rng.integers(len(self.tracks)))
-            track = self.tracks[number]
-            episode = Episode(track, int(self.rng.integers(len(track) - 2)), self.config)
-            begin, going = done, True
-            while going and done < PER_ITERATION:
-                state, ground, at = episode.state(), episode.ground(), episode.at
-                with torch.no_grad():
-                    offset, _ = self.policy(state, track.states[at + 1], ground)
-                offset = offset + self.config.noise * torch.randn_like(offset)
-                target = track.postures[at + 1] + offset
-                going = episode.step(target)
-                self.memory.add(state, target, ground, (self.episodes, number, at))
-                done += 1
-            lengths.append(done - begin)
-            self.episodes += 1
-        return float(np.mean(lengths))
+        for _ in range(steps):
+            qpos = torch.tensor(np.array([e.data.qpos for e in self.episodes])).float()
+            qvel = torch.tensor(np.array([e.data.qvel for e in self.episodes])).float()
+            maps = torch.stack([e.ground() for e in self.episodes])
+            places = np.stack([self.which, [e.at for e in self.episodes]], axis=1)
+            rows = self._goal(places, 1)
+            bodies = self.tree(State.of(qpos, qvel))
+            offset, _ = self.policy(bodies, self.goals[rows], maps)
+            fresh = (1 - COLOUR**2) ** 0.5 * self.config.noise
+            self.noise = COLOUR * self.noise + fresh * torch.randn_like(offset)
+            targets = self.postures[rows] + offset + self.noise
+            self.memory.add(qpos, qvel, targets, maps, self.numbers, places)
+            away = bodies.pos - self.goals.pos[self._goal(places, 0)]
+            error.append(float(away.norm(dim=-1).mean()) * 100)
+            for column, episode in enumerate(self.episodes):
+                if not episode.step(targets[column]):
+                    falls += episode.fallen
+                    self.episodes[column] = self._episode(column)
+        minutes = steps * SIMULATIONS * self.config.dt / 60
+        return {"falls_per_minute": falls / minutes, "error_cm": float(np.mean(error))}
 
     def learn_world(self) -> float:
         """One batch of rollouts of the world model against what happened."""
-        starts = self.memory.starts(WORLD_STEPS, self.rng, BATCH)
-        if not starts:
-            return math.nan
-        state = State.stack([self.memory.states[i] for i in starts])
+        starts = self.memory.starts(WORLD_STEPS, self.rng, WORLD_BATCH)
+        if starts is None:
+            return float("nan")
+        state = self.memory.state(starts)
+        bodies = self.tree(state)
         loss = torch.zeros(())
         dt = self.config.dt
         weights = (*WORLD_WEIGHTS[:2], WORLD_WEIGHTS[2] * dt, WORLD_WEIGHTS[3] * dt)
         for step in range(WORLD_STEPS):
-            targets = torch.stack([self.memory.targets[i + step] for i in starts])
-            maps = torch.stack([self.memory.maps[i + step] for i in starts])
-            state = self.world(state, targets, maps)
-            truth = State.stack([self.memory.states[i + step + 1] for i in starts])
-            loss = loss + distance(state, truth, weights).mean()
+            at = self.memory.later(starts, step)
+            state = self.world(state, bodies, self.memory.targets[at], self.memory.maps[at])
+            bodies = self.tree(state)
+            with torch.no_grad():
+                truth = self.tree(self.memory.state(self.memory.later(starts, step + 1)))
+            loss = loss + distance(bodies, truth, weights).mean()
         return self._descend(loss / WORLD_STEPS, self.world_step, self.world)
 
     def learn_policy(self) -> float:
         """One batch of rollouts of the policy in the learned world."""
-        starts = self.memory.starts(1, self.rng, BATCH)
-        if not starts:
-            return math.nan
+        starts = self.memory.starts(1, self.rng, POLICY_BATCH)
+        if starts is None:
+            return float("nan")
         self.policy.train()
-        state = State.stack([self.memory.states[i] for i in starts])
-        maps = torch.stack([self.memory.maps[i] for i in starts])
-        places = [self.memory.places[i] for i in starts]
+        state, maps = self.memory.state(starts), self.memory.maps[starts]
+        bodies = self.tree(state)
         beta = 0.009 * 10 ** min(1.0, self.iteration / 400)
         loss = torch.zeros(())
         for step in range(POLICY_STEPS):
-            rows = [(n, min(at + step + 1, len(self.tracks[n]) - 1)) for _, n, at in places]
-            goal = State.stack([self.tracks[n].states[i] for n, i in rows])
-            posture = torch.stack([self.tracks[n].postures[i] for n, i in rows])
-            offset, kl = self.policy(state, goal, maps)
-            state = self.world(state, posture + offset, maps)
-            dt = self.config.dt
-            weights = (*POLICY_WEIGHTS[:2], POLICY_WEIGHTS[2] * dt, POLICY_WEIGHTS[3] * dt)
-            cost = distance(state, goal, weights)
-            cost = cost + HEIGHT * (state.pos[..., 2] - goal.pos[..., 2]).abs().mean(-1)
-            cost = cost + UP * (up_of(state) - up_of(goal)).abs().mean(-1)
-            cost = cost + KL * beta * kl
-            cost = cost + FAINT * offset.abs().mean(-1) + SQUARE * (offset**2).mean(-1)
+            rows = self._goal(self.memory.places[starts], step + 1)
+            goal = self.goals[rows]
+            offset, kl = self.policy(bodies, goal, maps)
+            state = self.world(state, bodies, self.postures[rows] + offset, maps)
+            bodies = self.tree(state)
+            cost = distance(bodies, goal, POLICY_WEIGHTS)
+            cost = cost + HEIGHT * (bodies.pos[..., 2] - goal.pos[..., 2]).abs().mean(-1)
+            leaning = bodies.axes[..., 0, 2, :] - goal.axes[..., 0, 2, :]
+            cost = cost + UP * leaning.abs().mean(-1) + KL * beta * kl
+            cost = cost + FAINT * offset.abs().mean(-1) + SQUARE * offset.square().mean(-1)
             loss = loss + DISCOUNT**step * cost.mean()
         return self._descend(loss / POLICY_STEPS, self.policy_step, self.policy)
 
@@ -223,7 +273,7 @@ def train(
     """Train one policy and one world model on a handful of clips.
 
     Args:
-        clips: What to follow, as `fill` makes them.
+        clips: What to follow, as `fill` makes them; all of one body.
         path: Of the checkpoint; if it exists, training goes on from it.
         iterations: In all, those of earlier calls included.
         config: Sizes; must equal those of an existing checkpoint.
@@ -231,7 +281,8 @@ def train(
         progress: Called with what each iteration measured.
 
     Returns:
-        The history: iteration, mean episode length in steps, losses.
+        The history: iteration, falls per simulated minute (of episodes with exploration, pushed
+        at their beginning), mean distance of joints in cm, losses.
     """
     learner = Learner(clips, config, seed)
     if Path(path).exists():
