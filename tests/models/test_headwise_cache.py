@@ -109,14 +109,15 @@ def test_parts_give_what_masked_attention_gives_at_once(tiny, tokens, cuts, back
 
 
 PADDING = {
-    "on the left": ((0, 7), (0, 40)),
-    "one row all but empty": ((0, 0), (0, 29)),
-    "in the middle, of a second turn": ((30, 37), (30, 31)),
+    "on the left": (30, ((0, 7), (0, 40))),
+    "one row all but empty": (30, ((0, 0), (0, 29))),
+    "in the middle, of a second turn": (30, ((30, 37), (30, 31))),
+    "in the middle, of a long first turn": (70, ((40, 60), (0, 9))),
 }
 
 
-@pytest.mark.parametrize("padding", PADDING.values(), ids=PADDING)
-def test_padding_leaves_no_trace(tiny, tokens, padding):
+@pytest.mark.parametrize(("turn", "padding"), PADDING.values(), ids=PADDING)
+def test_padding_leaves_no_trace(tiny, tokens, turn, padding):
     model, mask = tiny(), torch.ones_like(tokens)
     for row, (first, end) in enumerate(padding):
         mask[row, first:end] = 0
@@ -124,7 +125,7 @@ def test_padding_leaves_no_trace(tiny, tokens, padding):
         found = in_parts(
             model,
             tokens,
-            [30, 60, *range(61, LONG)],
+            [turn, *range(max(60, turn + 1), LONG)],
             cache := HeadwiseCache(model, PLAN, LONG),
             mask,
         )

@@ -101,6 +101,7 @@ def test_a_profile_is_still_a_profile():
         ('{"alphas": [[1, null]], "betas": [[1, 1]]}', r"layer 0 of alphas is \[1, None\]"),
         ('{"alphas": [[NaN]], "betas": [[1]]}', "expected finite numbers"),
         ('{"alphas": [[true]], "betas": [[1]]}', "expected finite numbers"),
+        (f'{{"alphas": [[1{"0" * 400}]], "betas": [[1]]}}', "expected finite numbers"),
         ('{"alphas": [[1]], "betas": [[-0.5]]}', "betas has a number below 0"),
         ('{"alphas": 3, "betas": [[1]]}', "alphas is int; expected one list for each layer"),
         ('{"alphas": [null], "betas": [null]}', "layers have no heads"),
@@ -114,6 +115,11 @@ def test_a_profile_is_still_a_profile():
             '"sink": 5}',
             "MoA.sink is 5",
         ),
+        (
+            '{"alphas": [[1]], "betas": [[1]], "format": "foveate moa plan", "version": 1, '
+            '"model": 7}',
+            "model is int; expected what a model looks like, or null",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_one_line(text, says, tmp_path):
@@ -122,6 +128,19 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(text, says, tmp_path):
         MoAPlan.load(tmp_path / "plan.json")
     assert "\n" not in str(caught.value)
     assert "plan.json" in str(caught.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text('{"alphas": [[0, 64]], "betas": [[1, 0]]}', encoding="utf-8-sig")
+    assert MoAPlan.load(path).alphas == ((0.0, 64.0),)
+
+
+@pytest.mark.parametrize("length", [0, -64, 512.0, True])
+def test_a_length_is_a_number_of_tokens(mixed, length):
+    for ask in (mixed.density, mixed.cache_sizes, mixed.cache_totals):
+        with pytest.raises(ValueError, match=f"length is {length}; expected a number of tokens"):
+            ask(length)
 
 
 def test_no_file_at_all(tmp_path):

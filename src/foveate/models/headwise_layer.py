@@ -142,11 +142,22 @@ class HeadwiseLayer(CacheLayerMixin):
 
     def _first(self, q, k, v, real, select, attention) -> Tensor:
         from foveate import MoA
+        from foveate.attn.layouts.memory import new_output
 
         if isinstance(select, MoA) and select.length is None:
             select = replace(select, length=self.length)  # the spans of these buffers
-        mask = None if real is None else real[:, None, None, :]
-        return attention(q, k, v, select=select, causal=True, mask=mask)
+        attention = partial(attention, select=select, causal=True)
+        if real is None:
+            return attention(q, k, v)
+        if _at_one_end(real):
+            return attention(q, k, v, mask=real[:, None, None, :])
+        # windows count places: with padding in between they would be too short
+        out = new_output(q, v.shape[3]).zero_()
+        for row in range(len(real)):
+            new = real[row].nonzero()[:, 0]
+            if len(new):
+                out[row][:, new] = attention(*(x[row : row + 1, :, new] for x in (q, k, v)))[0]
+        return out
 
     def _further(self, q, k, v, real, attention) -> Tensor:
         """New tokens after others: what is held, in order, and then the new ones.
@@ -239,3 +250,9 @@ class HeadwiseLayer(CacheLayerMixin):
         if self.rings is not None:
             self.rings.take(indices)
             self.keys, self.values = self.rings.keys, self.rings.values
+
+
+def _at_one_end(real: Tensor) -> bool:
+    """Whether all rows of a bool `[B, L]` have their padding on the left, or all on the right."""
+    before, after = real[:, :-1], real[:, 1:]
+    return bool((before <= after).all() or (before >= after).all())

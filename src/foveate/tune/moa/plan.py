@@ -22,7 +22,7 @@ from foveate.attn.select.moa import MoA, cache_size
 
 from ..files import write_text
 from ..fingerprint import differences, fingerprint
-from .rows import PlanError, Rows, rows_of, shape_of
+from .rows import PlanError, Rows, check_length, rows_of, shape_of
 
 FORMAT, VERSION = "foveate moa plan", 1
 RULES_PER_LAYER = 2  # of published plans; kernels group heads with equal caches
@@ -68,6 +68,10 @@ class MoAPlan:
             raise PlanError(
                 f"layers have {' and '.join(map(str, sorted(sizes))) or 'no'} heads; expected one "
                 "number for all layers"
+            )
+        if not isinstance(self.model, dict | None):
+            raise PlanError(
+                f"model is {type(self.model).__name__}; expected what a model looks like, or null"
             )
         if min(b for row in self.betas if row for b in row) < 0:
             raise PlanError("betas has a number below 0; expected spans that grow with the length")
@@ -138,6 +142,7 @@ class MoAPlan:
 
     def density(self, length: int) -> float:
         """Mean of S(N) / N over all heads that have a rule."""
+        check_length(length)
         found = [span for row in self.spans(length) if row is not None for span in row]
         return sum(found) / len(found) / length
 
@@ -155,7 +160,8 @@ class MoAPlan:
         Returns:
             `[layers][heads or kv_heads]`; None for layers that stay as they are.
         """
-        group = 1 if kv_heads is None else self.heads // kv_heads
+        check_length(length)
+        group = 1 if kv_heads is None else self.heads // max(kv_heads, 1)
         if kv_heads is not None and group * kv_heads != self.heads:
             raise ValueError(
                 f"kv_heads is {kv_heads}, which does not divide the plan's {self.heads} heads"
@@ -250,7 +256,7 @@ class MoAPlan:
             PlanError: There is none, or it is not complete; the message says what is wrong.
         """
         try:
-            return cls.read(Path(path).expanduser().read_text(encoding="utf-8"))
+            return cls.read(Path(path).expanduser().read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise PlanError(f'plan "{os.fspath(path)}": no such file') from None
         except (OSError, UnicodeDecodeError, PlanError) as error:

@@ -24,9 +24,7 @@ def rows_of(name: str, value: Any) -> Rows:
             rows.append(None)
             continue
         good = isinstance(row, list | tuple) and row
-        if not good or not all(
-            isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in row
-        ):
+        if not good or not all(map(_number, row)):
             raise PlanError(
                 f"layer {layer} of {name} is {str(row)[:60]}; expected finite numbers, one per head"
             )
@@ -38,3 +36,19 @@ def shape_of(sizes: list[int | None]) -> str:
     """Heads of layers, in words."""
     kinds = sorted({str(size or "no") for size in sizes})
     return f"{len(sizes)} layers of {' or '.join(kinds)} heads"
+
+
+def check_length(length: Any) -> None:
+    """Make sure that N is a number of tokens."""
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+        raise ValueError(f"length is {length!r}; expected a number of tokens, at least 1")
+
+
+def _number(x: Any) -> bool:
+    """Whether x can be a float that is finite."""
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        return False
+    try:
+        return math.isfinite(x)
+    except OverflowError:  # JSON knows integers that no float is
+        return False
