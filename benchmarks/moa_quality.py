@@ -40,6 +40,7 @@ RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "moa-quality.json"
 LENGTHS = (1024, 2048, 4096, 8192)
 TASKS = (TEXT, "needle_text", "multikey")
+ASKED = tuple((task, length) for task in TASKS for length in LENGTHS)
 STEPS = ("profile", "fronts", "plans")
 ROOM = 16  # an answer takes fewer tokens
 TOGETHER = 16384  # tokens of a batch
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--samples", type=int, default=40)
     add("--device", default="cpu")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the evaluation")
+    add("--merge", metavar="DEVICE", help="read nothing, put cells*.json of a device together")
     add("--only", choices=STEPS, help="stop after this step")
     add("--share", default="1/1", help="take the I-th of N parts of the samples, as I/N")
     add("--ways", default=",".join(WAYS), help="some of them, to share the work")
@@ -67,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     names = [way.strip() for way in args.ways.split(",")]
     if unknown := set(names) - set(WAYS):
         parser.error(f"--ways has {', '.join(sorted(unknown))}; ways are {', '.join(WAYS)}")
+    device = torch.cuda.get_device_name() if args.device == "cuda" else args.device
     share = _share(parser, args.share)
     fronts = args.work / "fronts"
     fronts.mkdir(parents=True, exist_ok=True)
@@ -92,7 +95,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     about = {"model": "smollm2-135m", "rule": "tokens", "dtype": args.dtype}
     state = State(args.work / "cells.json", about)
-    whole = evaluate(model, tokenizer, plans, args.samples, state, end, share)
+    if args.merge is None:
+        whole = evaluate(model, tokenizer, plans, args.samples, state, end, share)
+    else:
+        whole = all(len(_of(cells_of(args.work, about), w, t, n)) for w in names for t, n in ASKED)
     document = {
         "kind": "moa-quality",
         "model": f"SmolLM2-135M, {args.dtype}",
@@ -101,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         "lengths": LENGTHS,
         "commit": commit(),
         "versions": versions("torch", "transformers"),
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else args.device,
+        "device": args.merge or device,
         "records": summary(cells_of(args.work, about), plans),
     }
     part = args.out.with_suffix(".part")

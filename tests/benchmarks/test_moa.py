@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ pytest.importorskip("transformers", reason='pip install "foveate[models]"')
 from benchmarks import moa_figure, moa_masks, moa_plans, moa_quality, moa_tables
 from benchmarks.moa_statements import CLAIMS
 from foveate import MoA, attention
+from foveate.measure.evaluation import State
 from foveate.tune.moa.plan import MoAPlan
 from tests.tiny import decoder
 
@@ -54,6 +58,38 @@ def test_a_model_with_masks_is_the_model_with_the_engine():
         dense = model(tokens).logits
     torch.testing.assert_close(dense, model(tokens).logits, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(dense, found, atol=0.1)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_parts_of_the_work_read_every_sample_once(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(moa_plans, "texts", lambda: ("", "a text"))
+    monkeypatch.setattr(moa_quality, "LENGTHS", (512, 1024))
+    monkeypatch.setattr(moa_quality, "attending", lambda *args: nullcontext())
+    monkeypatch.setattr(
+        moa_quality,
+        "_batches",
+        lambda tokenizer, text, ids, seeds, length: [
+            ([f"multikey|{length}|{seed}" for seed in seeds], list(seeds))
+        ],
+    )
+    read = []
+
+    def record(model, tokenizer, batch):
+        read.extend(batch)
+        return [{"loss": 0.0, "right": True} for _ in batch]
+
+    monkeypatch.setattr(moa_quality, "_read", record)
+    ids = SimpleNamespace(input_ids=torch.zeros(1, 9))
+    tools = SimpleNamespace(device="cpu"), lambda text, return_tensors: ids
+    ways = {"dense": None, "uniform 0.5": MoAPlan.uniform(1, 1, 0.5)}
+    for part in range(parts):
+        state = State(tmp_path / f"cells-{part}.json", {})
+        for samples in (8, 20):  # the second call goes on after the first
+            assert moa_quality.evaluate(*tools, ways, samples, state, math.inf, (part, parts))
+    assert sorted(read) == sorted(list(range(20)) * 4)
+    cells = moa_quality.cells_of(tmp_path, {})
+    assert len(cells) == 80
+    assert not moa_quality.evaluate(*tools, ways, 24, State(None, {}), 0.0)  # no time is left
 
 
 def test_summary_pairs_losses_and_finds_the_effective_context():
