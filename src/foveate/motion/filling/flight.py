@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .expand import Expander
 
 GRAVITY = 9.81
-CROUCH = 0.13  # metres the pelvis must be below standing before the push
+CROUCH = 0.17  # metres the pelvis must be below standing before the push
 DEFAULT_APEX = 0.15
 _ARMS = [i for name, i in DOF.items() if "shoulder" in name or "elbow" in name]
 LAND = {"B_hip.flex": 22, "B_knee.flex": 34, "B_ankle.dorsi": 6}
@@ -47,7 +47,7 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     if last.qpos[2] > ground + stand - 0.7 * CROUCH:
         e.knots.append(_crouched(e, last, ground + stand - CROUCH, leaving))
         last = e.knots[-1]
-    take_off = stand - 0.004 * e.body.scale  # legs nearly straight, soles down
+    take_off = stand - 0.02 * e.body.scale  # legs nearly straight, soles down
     start_home = e.home.copy()
     turn = float(np.radians(key.root.yaw_deg + key.root.spin_deg))
     e.home = e.home + _turn2(e.yaw) @ np.array(key.root.travel)
@@ -70,10 +70,10 @@ def fly(expander: Expander, key: Keyframe, hinges: Array) -> None:
     rise = e.solver.com(off.qpos)[2] - e.solver.com(last.qpos)[2]
     off.span, off.speed = float(np.clip(2.1 * rise / speed, 0.14, 0.5)), float(speed)
     e.knots.append(off)
-    down = _landing(e, contacts, hinges, level + take_off)
+    down = _landing(e, contacts, hinges, level + take_off, swings)
     down.span, down.speed, down.flight = air, float(-np.sqrt(fall)), True
     down.spin = turn
-    top = _air(e, off, down, hinges, apex, float(speed))
+    top = _air(off, down, hinges, apex, float(speed), swings)
     down.span, down.spin, top.spin = air - top.span, turn / 2, turn / 2
     e.knots += [top, down]
     e.feet |= down.feet()
@@ -117,7 +117,8 @@ def _crouched(e: Expander, knot: Knot, height: float, hinges: Array) -> Knot:
     """The same contacts with the pelvis low and the trunk a little forward."""
     arms = _arms(hinges, {})
     qpos = knot.qpos.copy()
-    qpos[7:] = apply_dofs(arms, {"B_hip.flex": 55, "B_knee.flex": 70, "B_ankle.dorsi": 24})
+    told = {"B_hip.flex": 55, "B_knee.flex": 70, "B_ankle.dorsi": 24}
+    qpos[7:] = apply_dofs(arms, _carrying(told, knot.contacts))
     qpos[7:] = apply_dofs(qpos[7:], {"torso.flex": 12, "B_shoulder.flex": -25})
     qpos[2] = height
     qpos[3:7] = rot.multiply(rot.yaw_quat(knot.yaw()), rot.axis_angle([0, 1, 0], np.radians(12.0)))
@@ -154,6 +155,7 @@ def _stretched(
     contacts = {f"{s}_{part}": replace(place, pitch=pitch) for s, place in knot.feet().items()}
     qpos = knot.qpos.copy()
     told = {"B_hip.flex": 9, "B_knee.flex": 14, "B_ankle.dorsi": 5, "torso.flex": 2}
+    told = _carrying(told, contacts)
     arms = {"B_shoulder.flex": 45} if swings else {}
     qpos[7:] = apply_dofs(_arms(hinges, arms), told)
     qpos[2] = height
@@ -163,29 +165,47 @@ def _stretched(
     return found
 
 
-def _air(e: Expander, off: Knot, down: Knot, hinges: Array, apex: float, speed: float) -> Knot:
-    """The top of the flight: legs drawn up a little, toes hanging."""
-    tuck = float(np.clip(apex / 0.3, 0.3, 2.0))
-    told = {"B_hip.flex": 16 + 18 * tuck, "B_knee.flex": 24 + 26 * tuck, "B_ankle.dorsi": -22}
+def _air(off: Knot, down: Knot, hinges: Array, apex: float, speed: float, swings: bool) -> Knot:
+    """The top of the flight: legs drawn up."""
+    tuck = min(apex, 0.3)
+    told = {"B_hip.flex": 14 + 175 * tuck, "B_knee.flex": 24 + 275 * tuck, "B_ankle.dorsi": 0}
+    told = _carrying(told, down.contacts)
     qpos = (off.qpos + down.qpos) / 2
     half = rot.yaw_quat(np.float64(off.yaw() + down.spin / 2))
     qpos[3:7] = half
-    qpos[7:] = apply_dofs(_arms(hinges, {"B_shoulder.flex": 60}), told)
+    posture = _arms(hinges, {"B_shoulder.flex": 60} if swings else {})
+    if not swings:  # arms on their way elsewhere are half there
+        posture[_ARMS] = (off.qpos[7:][_ARMS] + hinges[_ARMS]) / 2
+    qpos[7:] = apply_dofs(posture, told)
     qpos[2] = off.qpos[2] + apex
     top = Knot(speed / GRAVITY, within_limits(qpos), {}, (off.centre + down.centre) / 2)
     top.flight, top.exact, top.gait = True, True, True
     return top
 
 
-def _landing(e: Expander, contacts: dict[str, Place], hinges: Array, height: float) -> Knot:
+def _landing(
+    e: Expander, contacts: dict[str, Place], hinges: Array, height: float, swings: bool
+) -> Knot:
     """Touch-down: knees a little bent."""
     touching = {p: replace(c, pitch=0.0) for p, c in contacts.items() if p in FOOT_FAMILY}
-    told = LAND | {"B_shoulder.flex": 25, "torso.flex": 6}
+    told = _carrying(LAND, touching) | {"torso.flex": 6}
+    if swings:
+        told["B_shoulder.flex"] = 25
     posture = apply_dofs(_arms(hinges, {}), told)
     at = np.array([*e.home, height])
     found = _solved(e, touching, join_qpos(at, rot.yaw_quat(np.float64(e.yaw)), posture), 0.3)
     found.exact, found.gait = True, True
     return found
+
+
+def _carrying(told: dict[str, float], contacts: dict[str, Place]) -> dict[str, float]:
+    """Angles told of both legs, for those that stand only; a free leg stays as the key has it."""
+    sides = {FOOT_FAMILY[p] for p in contacts if p in FOOT_FAMILY} or {"L", "R"}
+    return {
+        f"{side}{name[1:]}" if name.startswith("B_") else name: value
+        for name, value in told.items()
+        for side in (sides if name.startswith("B_") else " ")
+    }
 
 
 def _solved(e: Expander, contacts: dict[str, Place], qpos: Array, span: float) -> Knot:

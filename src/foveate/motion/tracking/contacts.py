@@ -16,6 +16,7 @@ from ..rotations import Array
 from .reference import FEET, Reference
 
 ACTUAL = 0.03  # metres: how near a point of a sole must be to carry weight
+LANDED = 0.004  # metres: how near one must come after a flight
 TOUCH = 0.001  # metres: what is round bears from here on, and then as long as it is NEARBY
 FOOT_SITES = {side: [f"{side}_{end}" for end in FEET] for side in "LR"}
 _SOLES = ("L_ankle", "R_ankle", "L_foot", "R_foot")
@@ -51,30 +52,45 @@ class Contacts:
         """Whether a foot (0 left, 1 right) carries weight at a sample."""
         return bool(self.ref.active[step, self.foot_sites[side]].any())
 
+    def tilted(self, side: int) -> bool:
+        """Whether some points of a foot (0 left, 1 right) have not touched yet."""
+        return bool(np.isnan(self.anchors[self.foot_sites[side], 0]).any())
+
     def flying(self, step: int) -> bool:
         return not (self.ref.active[step].any() or self.ref.resting[step])
 
-    def rows(self, step: int, data: mujoco.MjData) -> tuple[Array, Array]:
+    def rows(
+        self, step: int, data: mujoco.MjData, soon: np.ndarray | None = None
+    ) -> tuple[Array, Array]:
         """Two rows along the surface and one upright for each point.
 
         A point of a sole is held where it came to stand; friction in simulation gives way a little
         at every step, and what only brakes creeps by centimetres.
+
+        Args:
+            step: Sample.
+            data: The state.
+            soon: Points that bear as soon as they touch instead of by the reference, bool `[S]`.
 
         Returns:
             Jacobian `[3 n, 53]`, and how far the points have strayed, metres `[3 n]`.
         """
         ref, model = self.ref, self.model
         rows, strayed = [], []
-        self.anchors[~ref.active[step]] = np.nan
-        for index in np.flatnonzero(ref.active[step]):
+        active = ref.active[step] if soon is None else soon
+        self.anchors[~active] = np.nan
+        for index in np.flatnonzero(active):
             point = data.site_xpos[self.site_ids[index]]
-            if point[2] - ref.surface[step, index] < ACTUAL:
+            stands = soon is None or not np.isnan(self.anchors[index, 0])
+            if point[2] - ref.surface[step, index] < (ACTUAL if stands else LANDED):
                 jacobian = np.empty((3, model.nv))
                 mujoco.mj_jac(model, data, jacobian, None, point, self.site_bodies[index])
                 rows.append(jacobian)
                 if np.isnan(self.anchors[index, 0]):
                     self.anchors[index] = point[:2]
-                strayed += [*(point[:2] - self.anchors[index]), 0.0]
+                # what has just landed must go all the way down
+                gap = 0.0 if soon is None else point[2] - ref.surface[step, index]
+                strayed += [*(point[:2] - self.anchors[index]), gap]
         if ref.resting[step]:
             for jacobian, gap in self._rounded(data):
                 rows.append(jacobian)
@@ -82,6 +98,13 @@ class Contacts:
         if not rows:
             return np.zeros((0, model.nv)), np.zeros(0)
         return np.concatenate(rows), np.array(strayed)
+
+    def strayed(self, step: int) -> Array:
+        """How far the soles that have touched are from where the reference has them, `[2]`."""
+        held = np.flatnonzero(~np.isnan(self.anchors[:, 0]))
+        if not len(held):
+            return np.zeros(2)
+        return (self.anchors[held] - self.ref.points[step, held, :2]).mean(axis=0)
 
     def _rounded(self, data: mujoco.MjData) -> list[tuple[Array, float]]:
         """Rows of what is round and near a surface, and how near."""

@@ -24,19 +24,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import rotations as rot
 from ..body import DOF, DOFS
 from ..engine import mass_matrix, mujoco
 from ..rotations import Array
-from .contacts import Contacts
 from .program import TORQUE, solve
 from .reference import Reference
+from .tasks import Tasks
 
-KP, KP_ROOT = 300.0, 120.0
 CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
-SWING, SWING_KP = 20.0, 300.0  # feet in the air, in the world
-REST_COM = 0.1  # share of the centre of mass's weight while a seat carries the body
-MOMENT = 1e-5  # seconds
+PUSHING_LEGS = 0.1  # weight of the hinges of the legs while they push
 _LEGS = 6 + np.array(
     [i for name, i in DOF.items() if any(w in name for w in ("_hip", "_knee", "_ankle"))]
 )
@@ -95,7 +91,7 @@ class Rollout:
     fell: bool
 
 
-class QPTracker:
+class QPTracker(Tasks):
     """Follows a reference in simulation.
 
     Args:
@@ -104,12 +100,8 @@ class QPTracker:
     """
 
     def __init__(self, model: mujoco.MjModel, reference: Reference) -> None:
-        self.model, self.ref = model, reference
-        self.data = mujoco.MjData(model)
-        self.ahead = mujoco.MjData(model)  # the same a moment later, for J̇q̇
+        super().__init__(model, reference)
         self.substeps = max(1, round(1 / reference.rate / model.opt.timestep))
-        self.ankles = [model.body("L_ankle").id, model.body("R_ankle").id]
-        self.contacts = Contacts(model, reference)
 
     def run(
         self,
@@ -129,6 +121,7 @@ class QPTracker:
         data.qpos[:], data.qvel[:] = ref.qpos[0], ref.qvel[0]
         mujoco.mj_forward(model, data)
         self.contacts.reset()
+        self.air.reset()
         count = len(ref)
         rows, speeds = np.empty((count, model.nq)), np.empty((count, model.nv))
         force = np.zeros(count)
@@ -137,10 +130,11 @@ class QPTracker:
         weight = float(model.body_subtreemass[1]) * 9.81
         for step in range(count):
             rows[step], speeds[step] = data.qpos, data.qvel
-            if _fallen(data, ref, step):
+            at = self.air.sample(step, data.subtree_com[1], self.com_velocity())
+            if _fallen(data, ref, at):
                 parts = (part[:step] for part in (rows, speeds, force, saturated, residual))
                 return Rollout(*parts, True)
-            torque, helper = self.torque(step, preset, assist * weight)
+            torque, helper = self.torque(at, preset, assist * weight)
             data.qfrc_applied[:6] = helper
             residual[step] = np.linalg.norm(helper[:3]) / weight
             saturated[step] = np.mean(np.abs(torque) > 0.99 * TORQUE)
@@ -159,36 +153,29 @@ class QPTracker:
         ref, model, data = self.ref, self.model, self.data
         mujoco.mj_forward(model, data)
         nv = model.nv
-        self._look_ahead()
+        self.look_ahead()
         mass = mass_matrix(model, data)
         bias = data.qfrc_bias - data.qfrc_passive
-        wish = self._wish(step)
+        air = self.air
+        soon = air.bears(data.subtree_com[1])
+        contacts, strayed = self.contacts.rows(step, data, soon)
+        if air.up and len(contacts):
+            step = air.landed(self.contacts)
+        wish = self.posture(step)
         weight = np.ones(nv)
         weight[:6] = preset.root
         weight[_LEGS] = preset.legs
-        flying = self.contacts.flying(step) and not help_limit
-        if flying:  # nothing can push the body now: only its posture and its turn are left
+        if air.pushing:  # only the speed counts
+            weight[:3], weight[_LEGS] = 0.0, PUSHING_LEGS
+        flying = not len(contacts) if soon is not None else self.contacts.flying(step)
+        if flying and not help_limit:  # nothing can push the body: its posture and turn are left
             weight[:3] = 0.0
             weight[3:6] = 2.0
         hessian = np.diag(weight + 1e-6)
         linear = -weight * wish
-        central = preset.com * (REST_COM if ref.resting[step] else 1.0)
-        if central and not flying:
-            jacobian = np.empty((3, nv))
-            mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
-            velocity = jacobian @ data.qvel
-            later = np.empty_like(jacobian)
-            mujoco.mj_jacSubtreeCom(model, self.ahead, later, 1)
-            wanted = (
-                ref.com_acc[step]
-                - (later - jacobian) @ data.qvel / MOMENT
-                + preset.kp_com * (ref.com[step] - data.subtree_com[1])
-                + 2 * np.sqrt(preset.kp_com) * (ref.com_vel[step] - velocity)
-            )
-            hessian += central * jacobian.T @ jacobian
-            linear -= central * jacobian.T @ wanted
-        contacts, strayed = self.contacts.rows(step, data)
-        self._swing(step, hessian, linear)
+        if not flying or help_limit:
+            self.central(step, preset.com, preset.kp_com, hessian, linear)
+        self.swing(step, hessian, linear)
         if len(contacts):
             hessian += CONTACT * contacts.T @ contacts
             held = CONTACT_RATE * contacts @ data.qvel + CONTACT_KP * strayed
@@ -202,52 +189,6 @@ class QPTracker:
         if len(contacts):
             torque -= contacts[:, 6:].T @ forces
         return np.clip(torque, -TORQUE, TORQUE), helper
-
-    def _look_ahead(self) -> None:
-        """The configuration a moment later at the same velocity.
-
-        What a task's acceleration is beyond J q̈ comes from the change of J. Left out, a swinging
-        leg alone misplaces the zero-moment point by centimetres.
-        """
-        self.ahead.qpos[:] = self.data.qpos
-        mujoco.mj_integratePos(self.model, self.ahead.qpos, self.data.qvel, MOMENT)
-        mujoco.mj_kinematics(self.model, self.ahead)
-        mujoco.mj_comPos(self.model, self.ahead)
-
-    def _wish(self, step: int) -> Array:
-        """Reference acceleration with feedback on place and speed, `[53]`."""
-        ref, model, data = self.ref, self.model, self.data
-        error = np.empty(model.nv)
-        mujoco.mj_differentiatePos(model, error, 1.0, data.qpos, ref.qpos[step])
-        kp = np.full(model.nv, KP)
-        kp[:6] = KP_ROOT
-        return ref.qacc[step] + kp * error + 2 * np.sqrt(kp) * (ref.qvel[step] - data.qvel)
-
-    def _swing(self, step: int, hessian: Array, linear: Array) -> None:
-        """Feet in the air go where the reference puts them in the world; adds to the program."""
-        ref, model, data = self.ref, self.model, self.data
-        for side, body in enumerate(self.ankles):
-            if self.contacts.standing(step, side):
-                continue
-            jacobian = np.empty((6, model.nv))
-            mujoco.mj_jacBody(model, data, jacobian[:3], jacobian[3:], body)
-            speed = jacobian @ data.qvel
-            later = np.empty_like(jacobian)
-            mujoco.mj_jacBody(model, self.ahead, later[:3], later[3:], body)
-            turn = rot.log(rot.multiply(ref.feet_quat[step, side], rot.inverse(data.xquat[body])))
-            kp = SWING_KP
-            wanted = np.concatenate(
-                [
-                    ref.feet_acc[step, side] + kp * (ref.feet[step, side] - data.xpos[body]),
-                    kp * turn,
-                ]
-            )
-            wanted[:3] += 2 * np.sqrt(kp) * (ref.feet_vel[step, side] - speed[:3])
-            wanted[3:] += 2 * np.sqrt(kp) * (ref.feet_turn[step, side] - speed[3:])
-            wanted -= (later - jacobian) @ data.qvel / MOMENT
-            weight = np.array([SWING] * 3 + [SWING / 10] * 3)[:, None]
-            hessian += jacobian.T @ (weight * jacobian)
-            linear -= jacobian.T @ (weight[:, 0] * wanted)
 
 
 def _fallen(data: mujoco.MjData, ref: Reference, step: int) -> bool:

@@ -20,9 +20,11 @@ from ..engine import mujoco
 from ..kinematics import centre_of_mass, fk_qpos, site_positions
 from ..rotations import Array
 from ..scene import Scene
+from .flights import Flight, flights_of
 
 NEAR = 0.014  # metres from the surface
 SLOW = 0.18  # metres per second
+PUSHING = 0.08  # metres from the surface, right before and after a flight
 EARLY = 0.15  # seconds: a seat is met a little before or after it was planned
 SMOOTH = 7  # samples of the moving average
 LIMIT = 80.0  # largest reference acceleration, rad/s² or m/s²
@@ -46,6 +48,7 @@ class Reference:
         surface: Height of what is below them `[N, S]`.
         active: Whether each carries weight in the reference, bool `[N, S]`.
         resting: Whether more than feet may carry weight (or soon will), bool `[N]`.
+        flights: Times in the air.
     """
 
     rate: float
@@ -66,6 +69,7 @@ class Reference:
     surface: Array
     active: np.ndarray
     resting: np.ndarray
+    flights: tuple[Flight, ...] = ()
 
     def __len__(self) -> int:
         return len(self.qpos)
@@ -96,8 +100,10 @@ def reference_of(
     surface = scene.height(points[..., :2])
     speed = np.linalg.norm(_gradient(points, rate), axis=-1)
     near = np.abs(points[..., 2] - surface) < NEAR
-    active = near & (speed < SLOW)
-    active = _steady(active & _declared(clip, sites, rate, len(qpos), toes), round(0.03 * rate))
+    flights = flights_of(clip, com, com_vel, rate)
+    pushes = _pushing(flights, np.abs(points[..., 2] - surface))
+    declared = _declared(clip, sites, rate, pushes, toes)
+    active = _steady(((near & (speed < SLOW)) | pushes) & declared, round(0.03 * rate))
     ankles = [JOINT["L_ankle"], JOINT["R_ankle"]]
     feet, feet_quat = places[:, ankles], turns[:, ankles]
     feet_vel = _smooth(_gradient(feet, rate))
@@ -120,6 +126,7 @@ def reference_of(
         surface,
         active,
         _resting(clip, rate, len(qpos)),
+        flights,
     )
 
 
@@ -188,27 +195,40 @@ def _resting(clip: MotionClip, rate: float, count: int) -> np.ndarray:
 
 
 def _declared(
-    clip: MotionClip, sites: tuple[str, ...], rate: float, count: int, toes: bool
+    clip: MotionClip, sites: tuple[str, ...], rate: float, pushes: np.ndarray, toes: bool
 ) -> np.ndarray:
     """Where the clip's own schedule allows a point to touch; everywhere if it has none."""
-    allowed = np.zeros((count, len(sites)), bool)
+    allowed = np.zeros_like(pushes)
     if not clip.contacts:
         return np.ones_like(allowed)
-    at = np.arange(count) / rate * clip.fps
+    at = np.arange(len(pushes)) / rate * clip.fps
     low = np.clip(np.floor(at + 1e-6).astype(int), 0, len(clip) - 1)
     high = np.clip(np.ceil(at - 1e-6).astype(int), 0, len(clip) - 1)
     flies = not np.any(list(clip.contacts.values()), axis=0).all()
     ends = FEET if flies or toes else tuple(end for end in FEET if "toe" not in end)
+    soon = np.zeros_like(allowed)
+    later = np.zeros_like(allowed)
     for part, touches in clip.contacts.items():
-        both = touches[low] & touches[high]
         if not _is_foot(part):
             continue
         names = clip.body.contact_points[part]
         if part.endswith("_foot"):
             names = tuple(f"{part[:2]}{end}" for end in ends)
-        for name in names:
-            allowed[:, sites.index(name)] |= both
-    return allowed
+        columns = [sites.index(name) for name in names]
+        allowed[:, columns] |= (touches[low] & touches[high])[:, None]
+        soon[:, columns] |= touches[low, None]
+        later[:, columns] |= touches[high, None]
+    # a foot that rolls changes its name between two frames; a push cannot do without it then
+    return allowed | (soon & later & pushes)
+
+
+def _pushing(flights: tuple[Flight, ...], height: Array) -> np.ndarray:
+    """Points that a push or a landing needs, however fast the plan moves them, bool `[N, S]`."""
+    found = np.zeros(height.shape, bool)
+    for flight in flights:
+        for first, last in ((flight.start, flight.off), (flight.down, flight.low)):
+            found[first : last + 1] = height[first : last + 1] < PUSHING
+    return found
 
 
 def _steady(active: np.ndarray, shortest: int) -> np.ndarray:

@@ -74,7 +74,7 @@ def hop(f: Frame, s: State) -> list[Step]:
             step(
                 0.5,
                 f"stands on the {WORD[side]} leg",
-                "O_hip 30, O_knee 75, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5",
+                "O_hip 45, O_knee 95, A_hip 30, A_knee 40, A_ankle 15, B_shoulder elev 40 plane 5",
                 side,
             ),
         ),
