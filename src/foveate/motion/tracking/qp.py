@@ -131,7 +131,7 @@ class QPTracker(Tasks):
         for step in range(count):
             rows[step], speeds[step] = data.qpos, data.qvel
             at = self.air.sample(step, data.subtree_com[1], self.com_velocity())
-            if _fallen(data, ref, at):
+            if fallen(data, ref, at):
                 parts = (part[:step] for part in (rows, speeds, force, saturated, residual))
                 return Rollout(*parts, True)
             torque, helper = self.torque(at, preset, assist * weight)
@@ -191,7 +191,7 @@ class QPTracker(Tasks):
         return np.clip(torque, -TORQUE, TORQUE), helper
 
 
-def _fallen(data: mujoco.MjData, ref: Reference, step: int) -> bool:
+def fallen(data: mujoco.MjData, ref: Reference, step: int) -> bool:
     """Whether the pelvis or the head is far from where it should be, or the state exploded."""
     if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > 500:
         return True

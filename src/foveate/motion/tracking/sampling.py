@@ -22,15 +22,14 @@ from ..kinematics import centre_of_mass, fk_qpos
 from ..mjcf import COARSE, model_of
 from ..rotations import Array
 from ..scene import Scene
-from .qp import Rollout
+from .qp import Rollout, fallen
 from .reference import Reference
 
 SAMPLES, ITERATIONS, ELITES = 32, 2, 8
 HORIZON, REPLAN, KNOTS = 0.5, 0.05, 4
 SPREAD, ELSEWHERE, FLOOR = 0.12, 0.35, 0.3
 LOOKS = 8  # instants of the horizon at which the cost is taken
-_KP = np.array([dof.kp for dof in DOFS])
-_TORQUE = np.array([dof.limit for dof in DOFS])
+BRAKE = np.array([dof.kv / dof.kp for dof in DOFS])
 _SIGMA = SPREAD * np.array(
     [
         1.0 if any(w in dof.name for w in ("hip", "knee", "ankle", "spine")) else ELSEWHERE
@@ -113,7 +112,7 @@ class Sampler:
                 data.ctrl[:] = controls[k]
                 mujoco.mj_step(model, data)
             at = min(start + (begin + block) // per_sample, len(ref) - 1)
-            if not np.isfinite(data.qpos).all() or abs(data.qpos[2] - ref.qpos[at, 2]) > 0.4:
+            if fallen(data, ref, at):
                 return self._made(rows, forces, True)
             mean = self._shifted(mean)
             if progress is not None:
@@ -149,7 +148,8 @@ class Sampler:
         moved = (1 - share) * offsets[:, low] + share * offsets[:, low + 1]
         samples = now + np.arange(steps) * timestep * self.ref.rate
         index = np.minimum(np.round(samples).astype(int), len(self.ref) - 1)
-        return self.ref.qpos[index, 7:] + moved
+        # a servo also brakes; told to be ahead by as much, it moves as fast as the reference
+        return self.ref.qpos[index, 7:] + BRAKE * self.ref.qvel[index, 6:] + moved
 
     def _cost(self, tries: Array, now: float, state: Array) -> Array:
         controls = self._controls(tries, now, COARSE)
