@@ -150,19 +150,21 @@ def train_seed(args: argparse.Namespace) -> None:
             base = name.partition("-")[2]
             model = fit_plain(source, size, total, base, place, args.seed, **options)
         else:
-            model = _ablation(name, source, steps, place, args.seed, options)
+            model = _ablation(name, source, steps, place, args.seed, {**options, "check": check})
         keep(name, lambda p, m=model: m(p.short, p.ratio), model, begin)
 
 
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "no-guide": {"guide": Guide("none"), "apart": False},
+    "no-guide": {"guide": Guide("none"), "apart": 0.0},
     "noisy-guide": {"guide": Guide("noisy")},
     "linear-loss": {"guide": Guide(linear=True)},
     "no-amplification": {"config": Config(amplify=False)},
-    "joint-only": {"apart": False},
+    "joint-only": {"apart": 0.0},
     "bridge": {"config": Config(bridge=True)},
+    "bridge-together": {"config": Config(bridge=True), "apart": 0.5, "lr": {"joint": 2e-3}},
 }
-"""Name → what differs from the network after REENet."""
+"""Name → what differs from the network after REENet; "apart" is a share of the separate stages'
+steps, and what they leave goes to the joint one."""
 
 
 def _ablation(
@@ -172,9 +174,15 @@ def _ablation(
         known = ", ".join(["reenet", "plain-power", "plain-camera", *ABLATIONS])
         raise SystemExit(f'unknown network "{name}"; networks are {known}')
     told = ABLATIONS[name]
-    if not told.get("apart", True):
-        steps = {"joint": sum(steps.values())}
-    return fit(source, told.get("config"), told.get("guide"), steps, folder, seed, **options)
+    steps = shared(steps, told.get("apart", 1.0))
+    config, guide, lr = (told.get(x) for x in ("config", "guide", "lr"))
+    return fit(source, config, guide, steps, folder, seed, lr=lr, **options)
+
+
+def shared(steps: dict[str, int], apart: float) -> dict[str, int]:
+    """The same number of steps, with a share of those of the separate stages."""
+    fewer = {stage: round(apart * n) for stage, n in steps.items() if stage != "joint"}
+    return {**fewer, "joint": sum(steps.values()) - sum(fewer.values())}
 
 
 def more(args: argparse.Namespace) -> None:

@@ -41,6 +41,7 @@ def fit(
     folder: str | Path | None = None,
     seed: int = 0,
     check: Callable[[nn.Module], Callable[[int], Mapping[str, float]]] | None = None,
+    lr: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Guided:
     """Train a network after REENet.
@@ -53,6 +54,7 @@ def fit(
         folder: Where each stage keeps its files, in a folder of its name; None keeps nothing.
         seed: Of weights and steps; the data have their own, in `source`.
         check: Model → the `check` of the joint stage (see `train`).
+        lr: Stage → highest learning rate, where it is not that of `LR`.
         options: For every call of `train` (log_every, quiet, …).
 
     Returns:
@@ -83,7 +85,7 @@ def fit(
             model,
             lambda step, g, loss=loss, begin=begin: loss(model, source(begin + step), guide, g),
             todo,
-            lr=LR[stage],
+            lr={**LR, **(lr or {})}[stage],
             warmup=min(50, todo // 4),
             clip=1.0,
             seed=seed * 10 + number,
