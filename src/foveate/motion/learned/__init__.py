@@ -14,10 +14,11 @@ import torch
 
 from ..body import JOINT
 from ..clip import MotionClip, Report
+from .checkpoint import read
 from .nets import Config, Policy
 from .play import HEAD_LIMIT, Episode, Track
 from .state import State, Tree
-from .training import Learner, read, train
+from .training import Learner, train
 
 __all__ = ["Config", "Learner", "compare", "track_learned", "train"]
 

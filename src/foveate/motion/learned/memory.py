@@ -46,13 +46,17 @@ class Memory:
         self.next = (row + 1) % len(self.qpos)
         self.filled = min(self.filled + 1, len(self.qpos))
 
-    def starts(self, steps: int, rng: np.random.Generator, count: int) -> tuple | None:
-        """Rows and columns `[count]` that `steps` transitions of one episode follow."""
+    def starts(self, steps: int, rng: np.random.Generator, count: int) -> tuple:
+        """Rows and columns `[count]` that `steps` transitions of one episode follow.
+
+        Raises:
+            ValueError: No episode in the memory is as long.
+        """
         order = (np.arange(self.filled) + self.next - self.filled) % len(self.qpos)
         episodes = self.episodes[order]
         good = np.argwhere(episodes[: max(0, len(order) - steps)] == episodes[steps:])
         if not len(good):
-            return None
+            raise ValueError(f"no episode of {steps} steps is in the memory")
         chosen = good[rng.integers(len(good), size=count)]
         return order[chosen[:, 0]], chosen[:, 1]
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..body import BODY, JOINT
+from ..body import BODY, DOFS, JOINT
 from ..clip import MotionClip
 from ..engine import mujoco
 from ..mjcf import COARSE, model_of
@@ -23,6 +23,7 @@ from .terrain import CELLS, height_map
 HEAD_LIMIT = 0.3  # metres
 SHORTEST = 26  # steps; a clip that is shorter rests at its end
 _HEAD = JOINT["head"]
+BRAKE = np.array([dof.kv / dof.kp for dof in DOFS])
 JOLT = 0.25  # metres or radians per second, at the beginning of an episode
 
 
@@ -32,7 +33,7 @@ class Track:
     Attributes:
         qpos, qvel: `[N, 54]`, `[N, 53]`.
         bodies: `[N, 22, …]`.
-        postures: Hinges `[N, 47]`.
+        postures: What the servos are told without a policy, radians `[N, 47]`.
     """
 
     def __init__(self, clip: MotionClip, config: Config) -> None:
@@ -50,7 +51,9 @@ class Track:
             a, b = self.qpos[i - 1], self.qpos[i + 1]
             mujoco.mj_differentiatePos(self.model, self.qvel[i], 2 * config.dt, a, b)
         self.bodies: Bodies = Tree(clip.body)(State.of(self.qpos, self.qvel))
-        self.postures = torch.tensor(self.qpos[:, 7:], dtype=torch.float32)
+        # a servo also brakes; told to be ahead by as much, it moves as fast as the reference
+        targets = self.qpos[:, 7:] + BRAKE * self.qvel[:, 6:]
+        self.postures = torch.tensor(targets, dtype=torch.float32)
         self.flat = not clip.scene or (clip.scene.floor and not clip.scene.objects)
 
     def __len__(self) -> int:

@@ -9,32 +9,32 @@ nothing only learns to fall. A checkpoint is written as it goes; the same call g
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..clip import MotionClip, write_atomic
+from ..clip import MotionClip
+from .checkpoint import keep, read
 from .memory import Memory
 from .nets import Config, Policy, World, distance
 from .play import Episode, Track
 from .state import Bodies, State, Tree, aim, observe
 
 WORLD_WEIGHTS = (1.0, 1.0, 4.0, 4.0)
-POLICY_WEIGHTS = (0.2, 0.1, 0.5, 0.5)
+POLICY_WEIGHTS = (1.0, 0.2, 0.1, 0.02)
 HEIGHT, UP, KL, FAINT, SQUARE = 1.2, 3.0, 0.1, 0.01, 0.001
 DISCOUNT = 0.95
-WORLD_STEPS, POLICY_STEPS = 8, 16
+WORLD_STEPS, POLICY_STEPS = 8, 20
 WORLD_BATCH, POLICY_BATCH = 128, 96
 WORLD_BATCHES, POLICY_BATCHES = 3, 2
 WORLD_RATE, POLICY_RATE = 5e-4, 5e-4
 SIMULATIONS, PLAYED = 16, 12  # side by side, control steps of each per iteration
 ROWS = 2000
 FIRST, FIRST_BATCHES = 160, 80  # control steps of servos, batches of the world model after them
+RIDGE = 0.01
 COLOUR = 0.7  # share of the noise that stays from step to step
 
 
@@ -101,34 +101,46 @@ class Learner:
         """First experience: the servos (or the policy that was restored), and what it teaches."""
         for column in range(SIMULATIONS):
             self.episodes.append(self._episode(column))
-        self.play(FIRST)
+        played = self.play(FIRST)
         if self.iteration == 0:
-            self._settle()
+            self._scale()
+            with torch.no_grad():
+                unknowing = float(self._world_cost())
+            self._solve()
             for _ in range(FIRST_BATCHES):
                 self.learn_world()
+            with torch.no_grad():
+                cost = float(self._policy_cost())
+            found = {"iteration": 0.0, **played, "world_loss": unknowing, "policy_loss": cost}
+            self.history.append(found)
 
-    def _settle(self) -> None:
-        """Scales of what the nets see, and the world model's linear part by least squares."""
-        starts = self.memory.starts(1, self.rng, 4096)
-        state = self.memory.state(starts)
-        after = self.memory.state(self.memory.later(starts, 1))
+    def _scale(self) -> None:
+        """Mean and spread of what the nets see, from first experience."""
+        state, after, targets, places = self._steps()
         bodies = self.tree(state)
-        goal = self.goals[self._goal(self.memory.places[starts], 1)]
         self.policy.seen.settle(observe(bodies))
-        self.policy.aimed.settle(aim(bodies, goal), centred=False)
+        aimed = aim(bodies, self.goals[self._goal(places, 1)])
+        self.policy.aimed.settle(aimed, centred=False)
+        self.world.seen.settle(self.world.inputs(state, bodies, targets))
+        self.world.change.settle(self.world.changes(state, after), least=1e-3, centred=False)
+
+    def _solve(self) -> None:
+        """The linear part of the world model, by ridge regression on first experience."""
+        state, after, targets, _ = self._steps()
         world = self.world
-        seen = world.inputs(state, bodies, self.memory.targets[starts])
-        wanted = world.changes(state, after)
-        world.seen.settle(seen)
-        world.change.settle(wanted, least=1e-3, centred=False)
-        x, y = world.seen(seen), wanted / world.change.spread
-        x = torch.cat([x, torch.ones(len(x), 1)], 1).double()
-        found = torch.linalg.solve(
-            x.T @ x + 0.01 * len(x) * torch.eye(x.shape[1]).double(), x.T @ y.double()
-        )
+        x = world.seen(world.inputs(state, self.tree(state), targets)).double()
+        x = torch.cat([x, torch.ones(len(x), 1)], 1)
+        y = (world.changes(state, after) / world.change.spread).double()
+        found = torch.linalg.solve(x.T @ x + RIDGE * len(x) * torch.eye(x.shape[1]), x.T @ y)
         with torch.no_grad():
             world.linear.weight.copy_(found[:-1].T)
             world.linear.bias.copy_(found[-1])
+
+    def _steps(self) -> tuple[State, State, Tensor, np.ndarray]:
+        """Single steps: before, after, targets, places."""
+        at = self.memory.starts(1, self.rng, 4096)
+        after = self.memory.state(self.memory.later(at, 1))
+        return self.memory.state(at), after, self.memory.targets[at], self.memory.places[at]
 
     def _episode(self, column: int) -> Episode:
         number = int(self.rng.integers(len(self.tracks)))
@@ -170,9 +182,15 @@ class Learner:
 
     def learn_world(self) -> float:
         """One batch of rollouts of the world model against what happened."""
+        return self._descend(self._world_cost(), self.world_step, self.world)
+
+    def learn_policy(self) -> float:
+        """One batch of rollouts of the policy in the learned world."""
+        self.policy.train()
+        return self._descend(self._policy_cost(), self.policy_step, self.policy)
+
+    def _world_cost(self) -> Tensor:
         starts = self.memory.starts(WORLD_STEPS, self.rng, WORLD_BATCH)
-        if starts is None:
-            return float("nan")
         state = self.memory.state(starts)
         bodies = self.tree(state)
         loss = torch.zeros(())
@@ -185,14 +203,10 @@ class Learner:
             with torch.no_grad():
                 truth = self.tree(self.memory.state(self.memory.later(starts, step + 1)))
             loss = loss + distance(bodies, truth, weights).mean()
-        return self._descend(loss / WORLD_STEPS, self.world_step, self.world)
+        return loss / WORLD_STEPS
 
-    def learn_policy(self) -> float:
-        """One batch of rollouts of the policy in the learned world."""
+    def _policy_cost(self) -> Tensor:
         starts = self.memory.starts(1, self.rng, POLICY_BATCH)
-        if starts is None:
-            return float("nan")
-        self.policy.train()
         state, maps = self.memory.state(starts), self.memory.maps[starts]
         bodies = self.tree(state)
         beta = 0.009 * 10 ** min(1.0, self.iteration / 400)
@@ -209,7 +223,7 @@ class Learner:
             cost = cost + UP * leaning.abs().mean(-1) + KL * beta * kl
             cost = cost + FAINT * offset.abs().mean(-1) + SQUARE * offset.square().mean(-1)
             loss = loss + DISCOUNT**step * cost.mean()
-        return self._descend(loss / POLICY_STEPS, self.policy_step, self.policy)
+        return loss / POLICY_STEPS
 
     def _descend(self, loss: Tensor, step: torch.optim.Optimizer, net: torch.nn.Module) -> float:
         self.policy_step.zero_grad()
@@ -223,20 +237,16 @@ class Learner:
 
     def save(self, path: str | Path) -> None:
         """Write networks, optimisers and history; complete or not at all."""
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "config": self.config.to_json(),
-                "policy": self.policy.state_dict(),
-                "world": self.world.state_dict(),
-                "policy_step": self.policy_step.state_dict(),
-                "world_step": self.world_step.state_dict(),
-                "iteration": self.iteration,
-                "history": self.history,
-            },
-            buffer,
+        keep(
+            path,
+            config=self.config.to_json(),
+            policy=self.policy.state_dict(),
+            world=self.world.state_dict(),
+            policy_step=self.policy_step.state_dict(),
+            world_step=self.world_step.state_dict(),
+            iteration=self.iteration,
+            history=self.history,
         )
-        write_atomic(path, buffer.getvalue())
 
     def restore(self, path: str | Path) -> None:
         """Go on from a checkpoint; the memory begins anew."""
@@ -248,17 +258,6 @@ class Learner:
         self.policy_step.load_state_dict(held["policy_step"])
         self.world_step.load_state_dict(held["world_step"])
         self.iteration, self.history = held["iteration"], held["history"]
-
-
-def read(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint; ValueError if it is none."""
-    try:
-        held = torch.load(path, weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds
-        raise ValueError(f"{path} is not a checkpoint: {str(error).splitlines()[0]}") from None
-    if not isinstance(held, dict) or not {"config", "policy", "world"} <= set(held):
-        raise ValueError(f"{path} is not a checkpoint of the learned tracker")
-    return held
 
 
 def train(
@@ -282,7 +281,8 @@ def train(
 
     Returns:
         The history: iteration, falls per simulated minute (of episodes with exploration, pushed
-        at their beginning), mean distance of joints in cm, losses.
+        at their beginning), mean distance of joints in cm, losses. Iteration 0 is what the plain
+        servos do, and the loss of a world model that foretells no change.
     """
     learner = Learner(clips, config, seed)
     if Path(path).exists():
