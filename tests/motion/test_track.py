@@ -10,6 +10,7 @@ pytest.importorskip("mink")
 
 from foveate.motion import Scene, fill, track
 from foveate.motion.check import measure
+from foveate.motion.engine import mujoco
 from foveate.motion.evaluate import studies
 from foveate.motion.mjcf import model_of
 from foveate.motion.synthesis import perform
@@ -142,6 +143,22 @@ def test_sampling_follows_without_contacts_or_derivatives():
     assert clip.report.tracker == "T2"
     assert not clip.report.fell
     assert clip.report.tracking_error_cm < 5
+
+
+def test_servos_that_sample_do_not_brake_a_body_that_moves_as_wanted():
+    from foveate.motion.tracking.sampling import KNOTS, Sampler
+
+    clip = fill(SQUAT)
+    model = model_of(clip.shape)
+    reference = reference_of(clip, model)
+    sampler = Sampler(model, reference, clip.body)
+    at = int(np.abs(reference.qvel[:, 6:]).sum(axis=1).argmax())
+    sampler.data.qpos[:], sampler.data.qvel[:] = reference.qpos[at], reference.qvel[at]
+    offsets = np.zeros((1, KNOTS, model.nu))
+    sampler.data.ctrl[:] = sampler._controls(offsets, float(at), model.opt.timestep)[0, 0]
+    mujoco.mj_forward(model, sampler.data)
+    assert np.abs(reference.qvel[at, 6:]).max() > 1
+    assert np.abs(sampler.data.qfrc_actuator[6:]).max() < 1e-6
 
 
 def test_the_reference_is_differentiated_in_its_own_units():
