@@ -242,8 +242,9 @@ def _learned(document: dict[str, Any]) -> list[list[str]]:
     other = [rows["T5"] for rows in by_clip.values() if not rows["T5"]["seen"]]
     stand, carried = (sum(not row["fell"] for row in rows) for rows in (seen, other))
     verdict = (
-        f"{'holds' if stand + carried == len(by_clip) else 'in part'}: {stand} of {len(seen)} clips that it "
-        f"was trained on stand, {carried} of {len(other)} others; our controller needs no training"
+        f"{'holds' if stand + carried == len(by_clip) else 'in part'}: stands through {stand} of "
+        f"{len(seen)} clips that it was trained on and {carried} of {len(other)} others; our "
+        "controller needs no training"
     )
     return [
         [
