@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes.util
 import os
 import sys
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,7 +34,7 @@ _choose_gl()
 
 import mujoco  # noqa: E402  (after the choice above, which it reads)
 
-__all__ = ["mass_matrix", "mujoco"]
+__all__ = ["looks_ahead", "mass_matrix", "mujoco"]
 
 
 def mass_matrix(model: mujoco.MjModel, data: mujoco.MjData) -> Array:
@@ -44,3 +45,25 @@ def mass_matrix(model: mujoco.MjModel, data: mujoco.MjData) -> Array:
     else:
         mujoco.mj_fullM(model, data, full)
     return full
+
+
+def looks_ahead(distance: float) -> str:
+    """Attributes of a geom whose contacts are known from `distance` metres on, but push only at 0.
+
+    Up to MuJoCo 3 a contact pushed from margin − gap on and was known from margin on; in MuJoCo 4
+    it pushes from margin on and is known from margin + gap on.
+    """
+    return f'margin="{0 if _gap_is_beyond() else distance}" gap="{distance}"'
+
+
+@lru_cache(maxsize=1)
+def _gap_is_beyond() -> bool:
+    """Whether a ball that hovers within margin and gap is pushed by the floor."""
+    ball = (
+        '<mujoco><worldbody><geom type="plane" size="1 1 1"/><body pos="0 0 0.055"><freejoint/>'
+        '<geom size="0.05" margin="0.01" gap="0.01"/></body></worldbody></mujoco>'
+    )
+    model = mujoco.MjModel.from_xml_string(ball)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return bool(data.nefc > 0)

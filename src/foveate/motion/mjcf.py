@@ -119,7 +119,9 @@ def _geom(geom: Geom, name: str, affinity: int) -> str:
         ends = _numbers([*geom.a, *geom.b])
         form = f'type="capsule" fromto="{ends}" size="{_numbers(geom.size)}"'
     if geom.kind != "box":
-        form += f' margin="{NEARBY}" gap="{NEARBY}"'
+        from .engine import looks_ahead
+
+        form += f" {looks_ahead(NEARBY)}"
     return (
         f'<geom name="{name}" {form} mass="{geom.mass:.6g}" contype="1" conaffinity="{affinity}" '
         f'group="1" rgba="{colour}"/>'

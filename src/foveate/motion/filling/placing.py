@@ -23,7 +23,7 @@ from .style import Style
 
 REACH = 1.01  # share of the leg's length beyond which a foot must step
 MOST_BUMP = 0.03  # metres: what stands higher than this beside a sole is not under it
-KNEELING = 1.0  # radians: the sole behind a knee on the ground
+KNEELING = 1.25  # radians: the sole behind a knee on the ground
 
 
 class Placing:

@@ -19,6 +19,7 @@ from ..rotations import Array
 from .goals import EFFECTOR_SITE, Points, add_goals, gaze_dofs, goal_costs
 from .knots import FOOT_FAMILY, SOFT, Knot, Place, into_polygon, support_points
 from .placing import Placing, turn2
+from .rolling import rolled
 from .solver import Frame, Wishes, within_limits
 
 ROUNDS = 3  # goals that move with the body are aimed at again this often
@@ -117,7 +118,10 @@ class Posing(Placing):
             if place is None:
                 continue
             if not np.isnan(place.position).any():
-                return self.knots[-1].qpos[:2] if self.knots else place.position[:2]
+                if not self.knots:
+                    return place.position[:2]
+                last = self.knots[-1].qpos
+                return last[:2] + rolled(last[3:7], quat, self.body)
             if place.surface == "floor":
                 return self._behind(contacts, quat, hinges)
             item = self.scene[place.surface]
@@ -155,7 +159,10 @@ class Posing(Placing):
             points = Points(wishes.qpos, self.body, self.scene)
             for site in self.body.contact_points[part][:1]:
                 at = points.site(site)
-                if not np.isnan(place.position).any():
+                sole = contacts.get(f"{part[0]}_toes") if part.endswith("_knee") else None
+                if sole is not None and place.surface == "floor":
+                    at = self._kneecap(site, sole)
+                elif not np.isnan(place.position).any():
                     at = place.position.copy()
                 elif place.surface in self.body.contact_points:
                     at = points.site(self.body.contact_points[place.surface][0])
@@ -166,6 +173,21 @@ class Posing(Placing):
                         at[:2] = item.world(np.clip(item.local(at[:2]), -half, half))
                     at[2] = self.surface_height(place.surface, at[:2])
                 wishes.sites[site] = Frame(at, None, 10.0)
+
+    def _kneecap(self, site: str, sole: Place) -> Array:
+        """Where a kneecap touches the ground in front of a foot that stands on its toes, `[3]`."""
+        body = self.body
+        ankle = sole.ankle(body)[0]
+        shank = float(np.linalg.norm(body.offsets[JOINT["L_ankle"]]))
+        round_knee = (JOINT["L_hip"], JOINT["L_knee"])  # thigh and shank end there
+        thick = max(g.size[0] for g in body.geoms if g.joint in round_knee and g.b is not None)
+        rise = ankle[2] - sole.position[2] - thick
+        ahead = np.array([*sole.forward(), 0.0])
+        knee = ankle - [0, 0, rise] + np.sqrt(max(shank**2 - rise**2, 0.01)) * ahead
+        down = (ankle - knee) / shank  # along the shank
+        front = np.cross(np.cross([0.0, 0.0, 1.0], ahead), -down)
+        local = body.sites[site][1]
+        return knee + local[0] * front - local[2] * down
 
     def _touching(self, qpos: Array, contacts: dict[str, Place]) -> dict[str, Place]:
         """The contacts with the places of their points filled in from the solved pose."""

@@ -33,7 +33,7 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
             continue
         centre = _centre(held, before, after, solver)
         first = _needs(before, held, solver)
-        second = _needs(after, held, solver)
+        second = _needs(after, held, solver) and not _drops(before, after)
         if first:
             shift, after = _split(before, after, centre, solver, leaving=True)
             found.append(shift)
@@ -43,6 +43,12 @@ def with_shifts(knots: list[Knot], solver: Solver) -> list[Knot]:
         else:
             found.append(after)
     return found
+
+
+def _drops(before: Knot, after: Knot) -> bool:
+    """Whether a body goes from its toes onto both knees: the last of it is a fall, for anybody."""
+    knees = {"L_knee", "R_knee"}
+    return knees <= set(after.contacts) and all(part in FOOT_FAMILY for part in before.contacts)
 
 
 def _lies(knot: Knot) -> bool:

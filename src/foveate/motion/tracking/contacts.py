@@ -19,6 +19,7 @@ ACTUAL = 0.03  # metres: how near a point of a sole must be to carry weight
 LANDED = 0.004  # metres: how near one must come after a flight
 TOUCH = 0.001  # metres: what is round bears from here on, and then as long as it is NEARBY
 FOOT_SITES = {side: [f"{side}_{end}" for end in FEET] for side in "LR"}
+_ARM = ("shoulder", "elbow", "wrist")
 _SOLES = ("L_ankle", "R_ankle", "L_foot", "R_foot")
 
 
@@ -41,6 +42,8 @@ class Contacts:
         soles = [model.body(name).id for name in _SOLES]
         own = model.geom_group == 1
         self.round = own & ~np.isin(model.geom_bodyid, soles)
+        arms = [[model.body(f"{side}_{name}").id for name in _ARM] for side in "LR"]
+        self.arms = np.array([np.isin(model.geom_bodyid, arm) for arm in arms])
         self.anchors = np.full((len(self.site_ids), 2), np.nan)  # where each point came to stand
         self.touched: set[int] = set()  # round shapes that bore at the last sample
 
@@ -92,7 +95,7 @@ class Contacts:
                 gap = 0.0 if soon is None else point[2] - ref.surface[step, index]
                 strayed += [*(point[:2] - self.anchors[index]), gap]
         if ref.resting[step]:
-            for jacobian, gap in self._rounded(data):
+            for jacobian, gap in self._rounded(step, data):
                 rows.append(jacobian)
                 strayed += [0.0, 0.0, gap]
         if not rows:
@@ -106,13 +109,17 @@ class Contacts:
             return np.zeros(2)
         return (self.anchors[held] - self.ref.points[step, held, :2]).mean(axis=0)
 
-    def _rounded(self, data: mujoco.MjData) -> list[tuple[Array, float]]:
-        """Rows of what is round and near a surface, and how near."""
+    def _rounded(self, step: int, data: mujoco.MjData) -> list[tuple[Array, float]]:
+        """Rows of what is round and near a surface, and how near.
+
+        An arm that only brushes against a seat bears nothing: held there, it would hold the trunk.
+        """
         found, touching = [], set()
+        bears = self.round & ~self.arms[~self.ref.leaning[step]].any(axis=0)
         for contact in data.contact:
             first, second = contact.geom1, contact.geom2
-            own = first if self.round[first] else second
-            if not self.round[own] or contact.dist > (NEARBY if own in self.touched else TOUCH):
+            own = first if bears[first] else second
+            if not bears[own] or contact.dist > (NEARBY if own in self.touched else TOUCH):
                 continue
             touching.add(own)
             jacobian = np.empty((3, self.model.nv))

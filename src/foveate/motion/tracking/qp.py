@@ -31,6 +31,7 @@ from .program import TORQUE, solve
 from .reference import Reference
 from .tasks import Tasks
 
+SEATED = 10.0  # weight of the pelvis while a seat carries it
 CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
 PUSHING_LEGS = 0.1  # weight of the hinges of the legs while they push
 _LEGS = 6 + np.array(
@@ -165,6 +166,8 @@ class QPTracker(Tasks):
         weight = np.ones(nv)
         weight[:6] = preset.root
         weight[_LEGS] = preset.legs
+        if ref.seated[step]:  # what bears is only braked: the pelvis must not creep
+            weight[:6] = SEATED
         if air.pushing:  # only the speed counts
             weight[:3], weight[_LEGS] = 0.0, PUSHING_LEGS
         flying = not len(contacts) if soon is not None else self.contacts.flying(step)

@@ -7,6 +7,7 @@ flicker, and a controller that follows them falls. For what else touches, see `c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..scene import Scene
 from .flights import Flight, flights_of
 
 NEAR = 0.014  # metres from the surface
+NEAR_BEHIND = 0.03  # the same while a body rests on more than its feet
 SLOW = 0.18  # metres per second
 PUSHING = 0.08  # metres from the surface, right before and after a flight
 EARLY = 0.15  # seconds: a seat is met a little before or after it was planned
@@ -48,6 +50,8 @@ class Reference:
         surface: Height of what is below them `[N, S]`.
         active: Whether each carries weight in the reference, bool `[N, S]`.
         resting: Whether more than feet may carry weight (or soon will), bool `[N]`.
+        seated: Whether something that cannot be balanced on (a seat, the back) carries, `[N]`.
+        leaning: Whether the left and the right arm may carry, bool `[N, 2]`.
         flights: Times in the air.
     """
 
@@ -69,6 +73,8 @@ class Reference:
     surface: Array
     active: np.ndarray
     resting: np.ndarray
+    seated: np.ndarray
+    leaning: np.ndarray
     flights: tuple[Flight, ...] = ()
 
     def __len__(self) -> int:
@@ -99,7 +105,9 @@ def reference_of(
     scene = clip.scene or Scene()
     surface = scene.height(points[..., :2])
     speed = np.linalg.norm(_gradient(points, rate), axis=-1)
-    near = np.abs(points[..., 2] - surface) < NEAR
+    resting = _resting(clip, rate, len(qpos), _is_foot)
+    # behind a knee the sole rolls about the balls of the toes, which rise a little
+    near = np.abs(points[..., 2] - surface) < np.where(resting, NEAR_BEHIND, NEAR)[:, None]
     flights = flights_of(clip, com, com_vel, rate)
     pushes = _pushing(flights, np.abs(points[..., 2] - surface))
     declared = _declared(clip, sites, rate, pushes, toes)
@@ -125,7 +133,9 @@ def reference_of(
         points,
         surface,
         active,
-        _resting(clip, rate, len(qpos)),
+        resting,
+        _resting(clip, rate, len(qpos), _is_balanced),
+        np.stack([_resting(clip, rate, len(qpos), _is_not_arm(s)) for s in "LR"], axis=1),
         flights,
     )
 
@@ -181,15 +191,33 @@ def _is_foot(part: str) -> bool:
     return part.partition("_")[2] in ("foot", "toes", "heel")
 
 
-def _resting(clip: MotionClip, rate: float, count: int) -> np.ndarray:
-    """When more than feet touches by the schedule, EARLY before and after too, bool `[count]`."""
+def _is_balanced(part: str) -> bool:
+    """Whether the weight over a part is controlled by pushing with it."""
+    return _is_foot(part) or part.partition("_")[2] in ("knee", "hand", "elbow")
+
+
+def _is_not_arm(side: str) -> Callable[[str], bool]:
+    return lambda part: part not in (f"{side}_hand", f"{side}_elbow")
+
+
+def _resting(clip: MotionClip, rate: float, count: int, but: Callable[[str], bool]) -> np.ndarray:
+    """When parts touch by the schedule, EARLY before and after too, bool `[count]`.
+
+    Args:
+        clip: With its contacts.
+        rate: Samples per second.
+        count: Of samples.
+        but: Parts that do not count.
+    """
     found = np.zeros(count, bool)
     for part, touches in clip.contacts.items():
-        if _is_foot(part):
+        if but(part):
             continue
         for frame in np.flatnonzero(touches):
             first = round((frame / clip.fps - EARLY) * rate)
-            last = round((frame / clip.fps + EARLY) * rate)
+            # a seat that was planned to be left must not be held on to
+            late = EARLY if _is_balanced(part) else 0.0
+            last = round((frame / clip.fps + late) * rate)
             found[max(0, first) : last + 1] = True
     return found
 

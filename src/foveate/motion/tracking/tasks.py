@@ -47,7 +47,7 @@ class Tasks:
     def central(self, step: int, weight: float, kp: float, hessian: Array, linear: Array) -> None:
         """The centre of mass, and before a flight the turn; adds to the program."""
         ref, model, data, air = self.ref, self.model, self.data, self.air
-        weight *= REST_COM if ref.resting[step] else 1.0
+        weight *= REST_COM if ref.seated[step] else 1.0
         place, jacobian = data.subtree_com[1].copy(), np.empty((3, model.nv))
         mujoco.mj_jacSubtreeCom(model, data, jacobian, 1)
         velocity = jacobian @ data.qvel

@@ -20,6 +20,8 @@ def kneel(f: Frame, s: State) -> list[Step]:
     down = limb.side if limb and limb.side in ("L", "R") else "R"
     before = [] if s.posture == "stand" else stand_up(f, s)
     s.posture = "kneel" if both else "half_kneel"
+    if both:
+        return [*before, *_both_knees(f)]
     back = step(
         0.9,
         f"sets the {WORD[down]} foot back",
@@ -38,17 +40,34 @@ def kneel(f: Frame, s: State) -> list[Step]:
     )
     first.contacts = [f"{other(down)}_foot", f"{down}_knee", f"{down}_toes"]
     s.down = down
-    if not both:
-        first.hold = f.seconds or 1.2
-        return [*before, shift(other(down), 0.5), back, first]
-    second = step(0.9, "kneels", "B_hip 4, B_knee 94, B_ankle -10, B_foot 50, torso 2", steady=True,
-                  hold=f.seconds or 1.2)  # fmt: skip
-    up = other(down)
-    second.contacts = [
-        f"{down}_knee", f"{down}_toes", f"{up}_knee",
-        {"part": f"{up}_toes", "step": (-KNEEL_STEP, 0.0)},
-    ]  # fmt: skip
-    return [*before, shift(up, 0.5), back, first, _onto_knee(down), second]
+    first.hold = f.seconds or 1.2
+    return [*before, shift(other(down), 0.5), back, first]
+
+
+def _both_knees(f: Frame) -> list[Step]:
+    """Down between the toes, which keep the weight until the knees are there."""
+    low = step(
+        1.0, "bends the knees",
+        "B_hip 80, B_knee 95, B_ankle 30, torso 16, B_shoulder elev 45 plane 85, B_elbow 15",
+        steady=True,
+    )  # fmt: skip
+    toes = step(
+        0.9, "sits onto the raised heels",
+        "B_hip 92, B_knee 128, B_ankle 12, B_foot 30, torso 14, B_shoulder elev 50 plane 85",
+        steady=True,
+    )  # fmt: skip
+    toes.contacts = ["L_toes", "R_toes"]
+    knees = step(
+        0.7, "drops onto the knees", "B_hip 62, B_knee 125, B_ankle 10, B_foot 50, torso 12",
+        steady=True,
+    )  # fmt: skip
+    upright = step(
+        1.0, "kneels",
+        "B_hip 4, B_knee 94, B_ankle 20, B_foot 70, torso 2, B_shoulder elev 5, B_elbow 8",
+        steady=True, hold=f.seconds or 1.2,
+    )  # fmt: skip
+    knees.contacts = upright.contacts = ["L_knee", "R_knee", "L_toes", "R_toes"]
+    return [low, toes, knees, upright]
 
 
 def _onto_knee(side: str) -> Step:
