@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .lexicon import BEFORE_NOUNS, Match, action_words, matches
+from .openings import inflected, is_noun, names_action, places_part
 from .tokens import Token
 from .words import (
     AMOUNT,
     DIRECTIONS,
-    FUNCTION_WORDS,
     LIGHT_VERBS,
     OBJECTS,
     PARTS,
@@ -25,6 +25,7 @@ from .words import (
 )
 
 THEN = {"then", "afterwards", "afterward", "finally", "next", "later", "lastly", "subsequently"}
+FIRST = ("before", "after", "while")
 WHILE = {"while", "whilst", "simultaneously", "meanwhile", "as"}
 
 
@@ -91,11 +92,15 @@ def _at_connectors(tokens: list[Token]) -> list[Clause]:
             word in WHILE and word != "as" and not _is_noun_here(tokens, i)
         ):
             cut("while", "while")
+        elif word in ("he", "she", "they") and now.joined_by in FIRST and _has_action(now.tokens):
+            cut("then", ",")  # "before he leaves he turns off the light"
         elif word in (",", "and", "but", "or"):
             if word == "," and following and following[0].text in ("and", "then", "but"):
                 pass  # the next connector decides
-            elif _starts_action(following) or _is_ellipsis(following) or _names_action(following):
+            elif _starts_action(following) or _is_ellipsis(following) or names_action(following):
                 cut("then", word)
+            elif word == "and" and places_part(following):
+                cut("while", word)
             elif word == ",":
                 pass
             else:
@@ -124,7 +129,11 @@ def _in_order_of_time(parts: list[Clause]) -> list[Clause]:
             found.insert(len(found) - 1, part)
         elif kind == "before" and not found and i + 1 < len(parts):
             parts[i + 1].relation = part.relation = "then"
-            found.extend((parts[i + 1], part))
+            found.append(parts[i + 1])
+            while i + 2 < len(parts) and parts[i + 2].joined_by == "and":  # all of it comes before
+                found.append(parts[i + 2])
+                i += 1
+            found.append(part)
             i += 1
         elif kind == "while" and not found and i + 1 < len(parts):
             # "while walking, he waves": the first is the carrier, the second joins it
@@ -217,7 +226,9 @@ def _starts_action(tokens: Sequence[Token], strict: bool = True) -> bool:
             for lemma in token.lemmas
         )
         thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
-        if verbal and not (thing and _is_noun(tokens, i)):
+        if verbal and i == 0 and thing and inflected(token):
+            return True  # ", drinks and goes"
+        if verbal and not (thing and is_noun(tokens, i)):
             return not thing or not strict or token.text not in PARTS
         if token.text in TEMPO or token.text in STYLES or token.text in TIMES:
             continue
@@ -229,33 +240,6 @@ def _starts_action(tokens: Sequence[Token], strict: bool = True) -> bool:
             continue
         return token.text.endswith("ly") and i < 2 and _starts_action(tokens[i + 1 :])
     return False
-
-
-def _names_action(tokens: Sequence[Token]) -> bool:
-    """`a right hook`, `two jumps`: an action as a noun, after `and`."""
-    words = list(tokens[:4])
-    if not words or not (words[0].text in ("a", "an", "one") or words[0].value is not None):
-        return False
-    for token in words[1:]:
-        thing = any(lemma in PARTS or lemma in OBJECTS for lemma in token.lemmas)
-        if not thing and any(x in action_words() and x not in DIRECTIONS for x in token.lemmas):
-            return True
-        if any(lemma in PARTS for lemma in token.lemmas):
-            continue  # "a knee strike"
-        if token.text not in (*DIRECTIONS, *AMOUNT, *TEMPO) and token.form != "ing":
-            return False
-    return False
-
-
-def _is_noun(tokens: Sequence[Token], i: int) -> bool:
-    """Whether a word that can be a thing is one here: nothing follows that a verb would take."""
-    if i + 1 >= len(tokens):
-        bare = tokens[i].text == tokens[i].lemma
-        return bare and not (i == 0 and any(x in action_words() for x in tokens[i].lemmas))
-    word = tokens[i + 1].text
-    if word in ("a", "an", "the", "his", "her", "their", "some", "it", "from") or word in OBJECTS:
-        return False
-    return word in FUNCTION_WORDS or not word[0].isalpha()
 
 
 def _is_ellipsis(tokens: Sequence[Token]) -> bool:

@@ -89,3 +89,17 @@ def content_words(tokens: Sequence[Token]) -> list[Token]:
         and t.text not in SUBJECTS
         and not (LIGHT_VERBS & set(t.lemmas) and not t.used)
     ]
+
+
+def is_low(frame: Frame | None) -> bool:
+    """Whether an action left the body lower than standing."""
+    low = ("squat", "crouch", "kneel", "sit", "lie", "bend", "sit_floor", "bow", "bend_knees")
+    return frame is not None and frame.sense is not None and frame.sense.name in low
+
+
+def is_within(frame: Frame, frames: list[Frame]) -> bool:
+    """Whether going down, as said before, is part of this action."""
+    low = ("pat", "pick_up", "tie_shoes", "look_under")
+    last = frames[-1].sense if frames else None
+    down = last is not None and last.name in ("bend", "crouch", "squat")
+    return down and frame.sense is not None and frame.sense.name in low

@@ -21,6 +21,8 @@ NEEDS = {
 }
 AWAY = 2.2
 """Metres to a thing that the text walks to."""
+WIDTHS = {"sofa": 1.7, "couch": 1.7, "bench": 1.4, "armchair": 0.8, "throne": 0.8}
+"""Metres from side to side of seats that are wider than a chair."""
 TABLES = ("table", "desk", "counter")
 
 
@@ -39,7 +41,7 @@ def seat_behind(where: tuple[float, float, float], name: str = "chair") -> Scene
     """A chair whose seat is right behind somebody who stands at (x, y, heading)."""
     x, y = _ahead(where, -0.44)
     return SceneObject(
-        name=name, size=(0.45, 0.5, 0.44), position=(x, y, 0.0), yaw_deg=where[2],
+        name=name, size=_seat_size(name), position=(x, y, 0.0), yaw_deg=where[2],
         affordances=["sit"],
     )  # fmt: skip
 
@@ -51,7 +53,7 @@ def seat_before(where: tuple[float, float, float], name: str, bed: bool = False)
     """
     x, y = _ahead(where, 1.3 if bed else 0.48)
     return SceneObject(
-        name=name, size=(2.1, 1.0, 0.45) if bed else (0.45, 0.5, 0.44), position=(x, y, 0.0),
+        name=name, size=(2.1, 1.0, 0.45) if bed else _seat_size(name), position=(x, y, 0.0),
         yaw_deg=where[2] + 180.0, affordances=["sit", "lie"] if bed else ["sit"],
     )  # fmt: skip
 
@@ -68,7 +70,7 @@ def bed_behind(where: tuple[float, float, float]) -> SceneObject:
 def seat_ahead(where: tuple[float, float, float], name: str, bed: bool = False) -> SceneObject:
     """A chair or bed some steps ahead that faces somebody who stands at (x, y, heading)."""
     x, y = _ahead(where, AWAY)
-    size = (2.1, 1.0, 0.45) if bed else (0.45, 0.5, 0.44)
+    size = (2.1, 1.0, 0.45) if bed else _seat_size(name)
     if bed:
         x, y = _ahead(where, AWAY + 0.8)
     return SceneObject(
@@ -126,6 +128,10 @@ def stairs_down(count: int = 3) -> list[SceneObject]:
     return [top, *steps]
 
 
+def _seat_size(name: str) -> tuple[float, float, float]:
+    return 0.45, WIDTHS.get(name, 0.5), 0.44
+
+
 def _ahead(where: tuple[float, float, float], by: float) -> tuple[float, float]:
     yaw = math.radians(where[2])
     return round(where[0] + by * math.cos(yaw), 4), round(where[1] + by * math.sin(yaw), 4)
@@ -146,9 +152,10 @@ def place(frames: list[Frame], index: int, where: tuple[float, float, float], ha
     frame = frames[index]
     name = frame.sense.name if frame.sense else ""
     affordances = {a for item in have.values() for a in item.affordances}
-    seat_word = next((w for k, w, _ in frame.objects if k == "seat"), "chair").replace(" ", "_")
+    seats = [w for f in frames[: index + 1] for k, w, _ in f.objects if k == "seat"]
+    seat_word = (seats[-1] if seats else "chair").replace(" ", "_")
     bed = any(k == "bed" for k, _, _ in frame.objects)
-    if name in ("walk", "run", "jog") and "sit" not in affordances:
+    if frame.sense and frame.sense.primitive == "gait" and "sit" not in affordances:
         to = next(((k, w) for k, w, p in frame.objects if k in ("seat", "bed") and p), None)
         if to:
             return [seat_ahead(where, to[1], to[0] == "bed")]

@@ -21,19 +21,8 @@ PREPOSITIONS = {
 }  # fmt: skip
 AUXILIARY = {"is", "are", "was", "does", "starts", "begins", "tries", "to", "who", "and"}
 PAIRED = {
-    "arm",
-    "hand",
-    "elbow",
-    "wrist",
-    "shoulder",
-    "leg",
-    "knee",
-    "foot",
-    "heel",
-    "toe",
-    "ear",
-    "hip",
-}
+    "arm", "hand", "elbow", "wrist", "shoulder", "leg", "knee", "foot", "heel", "toe", "ear", "hip",
+}  # fmt: skip
 
 
 def read(clause: Clause) -> Frame:
@@ -59,8 +48,16 @@ def _subject(tokens: list[Token], head: int) -> None:
     at = head - 1
     while at > 0 and (tokens[at].text in AUXILIARY or tokens[at].text.endswith("ly")):
         at -= 1
-    if at > 0 and tokens[at - 1].text in DETERMINERS and tokens[at].text not in OBJECTS:
-        tokens[at].who = True
+    if at < 0 or tokens[at].text in OBJECTS:
+        return
+    first = at
+    while first > 0 and at - first < 3 and tokens[first - 1].text not in DETERMINERS:
+        first -= 1  # "a tired old nurse"
+    if first > 0 and tokens[first - 1].text in DETERMINERS:
+        for token in tokens[first : at + 1]:
+            token.who = not (set(token.lemmas) & (set(STYLES) | set(AMOUNT) | set(TEMPO)))
+    elif at == 0 and tokens[0].text not in STYLES and tokens[head].text != tokens[head].lemma:
+        tokens[0].who = True  # "grandma shuffles"
 
 
 def _slots(frame: Frame, tokens: list[Token], match: Match | None) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .clauses import Clause, split
-from .frames import Frame, Limb, content_words
+from .frames import Frame, Limb, content_words, is_low, is_within
 from .lexicon import nearest, right_words, senses, vocabulary
+from .negation import denied
 from .score import other
 from .slots import read
 from .tokens import Token, tokenize
@@ -70,10 +71,14 @@ def understand(text: str) -> Reading:
     tokens, notes = tokenize(text, vocabulary(), right_words())
     if not any(t.text[0].isalpha() for t in tokens):
         raise ValueError(f"text is {text.strip()!r}; expected an English sentence")
-    found = Reading(notes=notes)
-    for clause in split(tokens):
+    left, not_done = denied(tokens)
+    found = Reading(notes=[*notes, *(f'left out, as it is denied: "{text}"' for text in not_done)])
+    for clause in split(left):
         frame = read(clause)
         resolved = _resolve(frame, clause, found)
+        if resolved and "to" in frame.joined_by.split() and is_within(frame, found.frames):
+            resolved[0].styles |= found.frames.pop().styles
+            # "bends down to stroke a cat": the second bends down by itself
         if resolved is None:
             continue
         found.frames += resolved
@@ -81,6 +86,9 @@ def understand(text: str) -> Reading:
     found.matched = [t.text for t in content if t.used]
     found.unmatched = list(dict.fromkeys(t.text for t in content if not t.used))
     _beyond(found)
+    if not found.frames and not_done:  # "does not move"
+        found.frames.append(Frame(sense=senses()["stand"], verb="stand", text="stands still"))
+        found.frames[0].seconds = 3.0
     if not found.frames:
         _without_verb(found, tokens)
     if not found.frames:
@@ -101,7 +109,7 @@ def _resolve(frame: Frame, clause: Clause, found: Reading) -> list[Frame] | None
         if frame.sense.name == "backstep" and last and last.sense and last.sense.name == "turn":
             # "turns around and walks back" returns, it does not walk backwards
             frame.sense, frame.directions = senses()["walk"], ["forward"]
-        if frame.sense.name == "stand_up" and (frame.times or 0) > 1 and _is_low(last):
+        if frame.sense.name == "stand_up" and (frame.times or 0) > 1 and is_low(last):
             assert last is not None
             pair, count, frame.times = [last, frame], min(frame.times or 1, 8), None
             return [frame, *(replace(f) for _ in range(count - 1) for f in pair)]
@@ -214,7 +222,7 @@ def _like_last(frame: Frame, last: Frame, times_more: bool) -> Frame:
 
 def _back(frame: Frame, last: Frame, words: list[str]) -> Frame:
     """`and back down`, `then back up`, `and back`: undoes what came before."""
-    low = _is_low(last)
+    low = is_low(last)
     if "down" in words and not low:
         frame.sense = senses()["lower"]
         frame.limbs = list(last.limbs) or [Limb("arm", "B", "", 0)]
@@ -235,12 +243,6 @@ def _since_side(frames: list[Frame]) -> list[Frame]:
             break
         found.insert(0, frame)
     return found
-
-
-def _is_low(frame: Frame | None) -> bool:
-    """Whether an action left the body lower than standing."""
-    low = ("squat", "crouch", "kneel", "sit", "lie", "bend", "sit_floor", "bow", "bend_knees")
-    return frame is not None and frame.sense is not None and frame.sense.name in low
 
 
 def _beyond(found: Reading) -> None:

@@ -88,6 +88,9 @@ def _variant(name: str, frame: Frame, state: State) -> str:
     raised = min(state.dofs.get(f"{side}_shoulder.elevation", 0.0) for side in "LR") > 120
     if name == "clap" and ("overhead" in frame.directions or raised):
         return "clap_high"
+    if name == "heart":
+        arms = any(limb.part in ("arm", "elbow") for limb in frame.limbs)
+        return "heart_arms" if arms or "overhead" in frame.directions else "heart"
     if name == "tennis" and kind == "forehand":
         return "forehand"
     return name

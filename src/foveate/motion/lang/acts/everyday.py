@@ -119,6 +119,13 @@ def cross_legs(f: Frame, s: State) -> list[Step]:
     """One thigh over the other, on a seat."""
     from .posture import sit
 
+    seat = any("sit" in entry.affordances for entry in s.scene.values())
+    if s.posture == "stand" and not seat:
+        apart = Step(0.5, {}, "shifts the weight to the right leg", support=["R_foot"])
+        over = step(0.9, "puts the left foot across the right", "L_knee 24", steady=True,
+                    hold=f.seconds or 1.0)  # fmt: skip
+        over.contacts = ["R_foot", {"part": "L_foot", "step": [0.16, -0.26]}]
+        return [apart, over]
     before = [] if s.posture == "sit" else sit(Frame(text="sit"), s)
     made = step(
         1.0, "crosses the legs",

@@ -71,12 +71,15 @@ def gesture(name: str, f: Frame, s: State, **_: object) -> list[Step]:
     )
     text = text.replace("the both hand", "both hands")
     made = [Step(g.up, told(g.start, lead), text)]
+    beats = g.beats
+    if name == "arm_circle" and "forward" in f.directions:
+        beats = (*beats[-2::-1], beats[-1])  # the row goes up in front and down behind
     rounds = f.count(g.times)
     if f.times is None and f.seconds and g.beats:
         rounds = max(1, min(40, round(f.seconds / (g.beat * len(g.beats)))))
     for n in range(rounds):
         acting = other(lead) if g.swap and n % 2 else lead
-        made += [Step(g.beat, told(beat, acting), text) for beat in g.beats]
+        made += [Step(g.beat, told(beat, acting), text) for beat in beats]
     made[-1].hold = f.seconds if f.seconds and not g.beats else g.stay
     if g.keep:
         return made

@@ -9,6 +9,7 @@ from .common import (
     State,
     Step,
     angles,
+    arms_down,
     one_arm,
     other,
     release,
@@ -156,8 +157,17 @@ def wipe(f: Frame, s: State) -> list[Step]:
 def pat(f: Frame, s: State) -> list[Step]:
     """Pats a part of the body, or the air beside the hip."""
     part = next((x.part for x in f.limbs if x.prep != "with" and x.part in TOUCH), "")
+    side = one_arm(f)
+    if set(f.text.split()) & ANIMALS:
+        low = step(1.1, "bends down to it", f"{LOW_PAT}, A_shoulder elev 55 plane 82, A_elbow 12",
+                   side, steady=True)  # fmt: skip
+        made = [low]
+        for _ in range(f.count(3)):
+            made.append(step(0.4, "strokes it", "A_shoulder elev 40 plane 80, A_elbow 22", side))
+            made.append(step(0.4, "strokes it", "A_shoulder elev 56 plane 82, A_elbow 10", side))
+        back = Step(1.1, {n: s.base(n) for n in low.dofs} | arms_down(side), "straightens up")
+        return [*made, back]
     if not part or part in ("hand", "arm", "wrist"):
-        side = one_arm(f)
         made = [step(0.7, "reaches out to pat", "A_shoulder elev 40 plane 70 axial 10, A_elbow 45 "
                      "pron 60, torso 10, head_look 12", side)]  # fmt: skip
         for _ in range(f.count(3)):
@@ -167,6 +177,10 @@ def pat(f: Frame, s: State) -> list[Step]:
         back.dofs |= {"torso.flex": 0.0, "head_look.flex": 0.0}
         return [*made, back]
     return _rub(f, s, part, f"pats the {part}", 0.2, 16)
+
+
+ANIMALS = {"cat", "cats", "kitten", "dog", "dogs", "puppy", "rabbit", "sheep", "animal", "pet"}
+LOW_PAT = "B_hip 72, B_knee 62, B_ankle 20, torso 42, head_look -4"
 
 
 def drink(f: Frame, s: State) -> list[Step]:

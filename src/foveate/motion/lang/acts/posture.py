@@ -119,7 +119,7 @@ def stand_up(f: Frame, s: State) -> list[Step]:
     """Up to standing from whatever posture."""
     was, s.posture = s.posture, "stand"
     s.held.clear()
-    s.seat = ""
+    seat, s.seat = s.seat, ""
     home = Step(1.0, rest_of(s.dofs), "stands", steady=True, contacts=list(FEET))
     home.root = {"pitch_deg": 0.0, "roll_deg": 0.0} if was in LOW else {}
     arms = "B_shoulder elev 55 plane 86, B_elbow 15"
@@ -139,11 +139,23 @@ def stand_up(f: Frame, s: State) -> list[Step]:
             lean = step(
                 0.8,
                 "leans forward",
-                f"B_hip 108, B_knee 98, B_ankle 16, torso 46, head_look -14, {arms}",
+                f"B_hip 112, B_knee 106, B_ankle 20, torso 48, head_look -14, {arms}",
                 steady=True,
             )
-            home.dt = 1.1
-            return [lean, home]
+            home.dt = 1.6
+            rests = {"part": "pelvis", "surface": seat or "chair"}
+            tuck = [
+                step(
+                    0.5,
+                    "draws a foot back",
+                    f"{foot[0]}_knee 106, {foot[0]}_ankle 16",
+                    steady=True,
+                    contacts=[{"part": foot, "step": [-0.1, 0.0]}, other, rests],
+                )
+                for foot, other in (FEET, FEET[::-1])
+            ]
+            lean.contacts = [*FEET, rests]
+            return [*tuck, lean, home]
         case "kneel" | "half_kneel":
             from .kneeling import rise_from_knees
 
@@ -185,6 +197,11 @@ LOW = ("lie", "crawl", "plank", "kneel")
 
 def lie(f: Frame, s: State) -> list[Step]:
     """Down to the floor (or a bed) by sitting, then the back."""
+    seat = s.scene.get(s.seat)
+    on_chair = s.posture == "sit" and seat is not None and "lie" not in seat.affordances
+    if on_chair and f.verb in ("sleep", "nap", "take"):
+        told = "head_look 30 lat 8, torso 12, B_shoulder elev 18 plane 60, B_elbow 45"
+        return [step(1.8, "nods off, sitting", told, hold=f.seconds or 2.0)]
     before = [] if s.posture in ("stand", "sit_floor", "sit") else stand_up(f, s)
     bed = next((n for n, e in s.scene.items() if "lie" in e.affordances), None)
     was, s.posture = s.posture, "lie"
@@ -196,40 +213,30 @@ def lie(f: Frame, s: State) -> list[Step]:
             made[-2].contacts = [*FEET, {"part": "pelvis", "surface": bed}]
             s.posture = "lie"
     elif was == "stand" or before:
+        arms = "B_shoulder elev 75 plane 86, B_elbow 8"
         made += [
-            step(
-                1.1,
-                "squats low",
-                "B_hip 112, B_knee 125, B_ankle 32, torso 40, B_shoulder elev 60 plane 86",
-                steady=True,
-            ),
-            step(
-                0.9,
-                "sits back onto the floor",
-                "B_hip 105 abd 4, B_knee 112, B_ankle 8, torso 30, B_shoulder elev 30 plane -40"
-                " axial 20, B_elbow 20",
-                steady=True,
-                contacts=[*FEET, "pelvis"],
-            ),
-        ]
-    back = step(
-        1.4,
-        "leans back",
-        "B_hip 70 abd 0 rot 0, B_knee 70, torso 20, head_look 14, B_shoulder elev 25 plane -20,"
-        " B_elbow 25",
-        steady=True,
-    )
-    back.root, back.contacts = {"pitch_deg": -45.0}, _on(surface, "pelvis") + ([] if bed else FEET)
-    flat = step(
-        1.4,
-        "lies on the back",
-        "B_hip 4, B_knee 6, B_ankle -12, torso 0, head_look 0, B_shoulder elev 18 plane 0,"
-        " B_elbow 14",
-        hold=f.seconds or 1.5,
-        steady=True,
-    )
-    flat.root, flat.contacts = {"pitch_deg": -90.0}, _on(surface, "pelvis", "back")
-    return [*made, back, flat]
+            step(1.2, "squats low", f"B_hip 122, B_knee 138, B_ankle 35, torso 50, {arms}",
+                 steady=True),
+            step(0.9, "sits back onto the floor", f"B_hip 118 abd 4, B_knee 104, B_ankle 6, "
+                 f"torso 70, {arms}", steady=True, contacts=[*FEET, "pelvis"],
+                 root={"pitch_deg": -20.0}),
+        ]  # fmt: skip
+    arms = "B_shoulder elev 50 plane 86, B_elbow 30"
+    back = step(1.3, "leans back with a round back", f"B_hip 60 abd 0 rot 0, B_knee 90, torso 60, "
+                f"head_look 30, {arms}", steady=True)  # fmt: skip
+    back.root, back.contacts = {"pitch_deg": -35.0}, [*_on(surface, "pelvis"), *FEET]
+    down = step(1.2, "rolls down vertebra by vertebra", "B_hip 30, torso 42, head_look 30",
+                steady=True)  # fmt: skip
+    down.root, down.contacts = {"pitch_deg": -72.0}, [*_on(surface, "pelvis"), *FEET]
+    flat = step(1.2, "lays the head down", "B_hip 0, torso 0, head_look 0, B_shoulder elev 16 plane"
+                " -30, B_elbow 6", steady=True)  # fmt: skip
+    flat.root, flat.contacts = {"pitch_deg": -96.0}, [*_on(surface, "pelvis", "back"), *FEET]
+    made += [back, down, flat]
+    if not bed:
+        made.append(step(1.4, "stretches the legs", "B_hip 0, B_knee 6, B_ankle -12", steady=True))
+        made[-1].root, made[-1].contacts = {"pitch_deg": -94.0}, _on(surface, "pelvis", "back")
+    made[-1].hold = f.seconds or 1.5
+    return made
 
 
 def _on(surface: str, *parts: str) -> list[dict[str, str]]:

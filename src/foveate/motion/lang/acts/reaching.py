@@ -174,7 +174,8 @@ def reach_thing(f: Frame, s: State, name: str, verb: str = "reaches for") -> lis
 
 def reach(f: Frame, s: State) -> list[Step]:
     """A hand goes out to where the text says, or to a thing of the scene."""
-    if any(limb.part in ("knee", "toe", "foot") and limb.side in "LRB" for limb in f.limbs):
+    low = [limb for limb in f.limbs if limb.part in ("knee", "toe", "foot")]
+    if any(limb.prep != "on" for limb in low):  # "on tiptoe" is no place to reach
         from .hands import touch_
 
         return touch_(f, s)
