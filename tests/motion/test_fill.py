@@ -92,11 +92,14 @@ def test_a_jump_flies_on_a_parabola():
         )
     )
     air = ~(clip.contacts["L_foot"] | clip.contacts["R_foot"])
-    height = clip.root_pos[air, 2]
+    # legs that are drawn up push the pelvis down: it is the centre of mass that falls freely
+    height = centre_of_mass(clip.joints, clip.rotations, clip.body)[:, 2]
+    rise = height.max() - height[np.flatnonzero(air)[0] - 1]
+    height = height[air]
     assert air.sum() / clip.fps == pytest.approx(2 * np.sqrt(0.4 / 9.81), abs=0.08)
     fall = np.diff(height, 2) * clip.fps**2
     assert np.median(fall) == pytest.approx(-9.81, abs=1.5)
-    assert height.max() - clip.root_pos[0, 2] == pytest.approx(0.2, abs=0.04)
+    assert rise == pytest.approx(0.2, abs=0.04)
 
 
 def test_sitting_meets_the_seat():

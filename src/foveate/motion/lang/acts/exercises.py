@@ -7,6 +7,7 @@ from .common import (
     Frame,
     State,
     Step,
+    angles,
     arms_down,
     rest_of,
     step,
@@ -102,6 +103,8 @@ def _down_on_hands(s: State) -> list[Step]:
     made: list[Step] = []
     if s.posture not in ("crawl", "plank"):
         made = crawl(Frame(text="crawl", steps=1), s)[:-2]
+        # far enough ahead for the body to be straight between them and the toes
+        made[-1].dofs |= angles("B_shoulder elev 116 plane 88")
     line = step(
         1.0,
         "straightens into a plank",

@@ -67,6 +67,7 @@ def _both_knees(f: Frame) -> list[Step]:
         steady=True, hold=f.seconds or 1.2,
     )  # fmt: skip
     knees.contacts = upright.contacts = ["L_knee", "R_knee", "L_toes", "R_toes"]
+    upright.root = {"travel": (KNEEL_STEP / 2, 0.0)}
     return [low, toes, knees, upright]
 
 

@@ -182,7 +182,7 @@ def crawl(f: Frame, s: State) -> list[Step]:
         " plane 88, B_elbow 4, B_wrist 0",
         steady=True,
     )
-    down.root = {"pitch_deg": 84.0}
+    down.root = {"pitch_deg": 84.0, "travel": (0.2, 0.0)}
     down.contacts = [*knees, "L_hand", "R_hand"]
     made.append(down)
     for n in range(min(f.steps or f.times or 4, 8)):
