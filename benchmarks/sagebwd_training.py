@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.sagebwd_dense import dense
 from foveate import SageBwd, attention
-from foveate.train import Recipe, fit
+from foveate.train import Diverged, Recipe, fit
 from foveate.train.language import (
     Decoder,
     DecoderSize,
@@ -139,9 +139,7 @@ def learn(
             evaluate=measured,
             evaluate_every=max(1 if options.tiny else 8, facts["steps"] // 8),
         )
-    except RuntimeError as error:
-        if "no longer a number" not in str(error):
-            raise
+    except Diverged as error:
         diverged = str(error)
     losses = [r["loss"] for r in records if "loss" in r]
     width = max(CURVE, len(losses) // 80)

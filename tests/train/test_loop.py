@@ -14,7 +14,16 @@ import pytest
 import torch
 from torch import nn
 
-from foveate.train import Recipe, Share, fit, generator, load_weights, read_log, save_weights
+from foveate.train import (
+    Recipe,
+    Share,
+    best_record,
+    fit,
+    generator,
+    load_weights,
+    read_log,
+    save_weights,
+)
 from foveate.train.checkpoint import NAME, load_checkpoint
 
 SRC = Path(__file__).parents[2] / "src"
@@ -175,6 +184,78 @@ def test_evaluation_does_not_change_the_training(tmp_path):
     fit(plain, loss, batches, recipe)
     assert torch.equal(weights(measured), weights(plain))
     assert [r["step"] for r in records if "held_out" in r] == [5, 10, 12]
+
+
+def parts(model, batch):
+    value = loss(model, batch)
+    return {"loss": value, "half": value / 2, "size": weights(model).norm()}
+
+
+def test_a_record_may_speak_of_several_steps_and_of_a_loss_s_parts(tmp_path):
+    every = fit(net(), parts, batches, Recipe(11, lr=1e-2))
+    some = fit(net(), parts, batches, Recipe(11, lr=1e-2), folder=tmp_path, log_every=4)
+    assert [r["step"] for r in some] == [4, 8, 11]
+    for record, steps in zip(some, (every[:4], every[4:8], every[8:]), strict=True):
+        for name in ("loss", "half", "grad_norm"):
+            mean = sum(r[name] for r in steps) / len(steps)
+            assert record[name] == pytest.approx(mean, rel=1e-5)
+        assert record["half"] == pytest.approx(record["loss"] / 2, rel=1e-5)
+        assert record["lr"] == steps[-1]["lr"]
+    assert read_log(tmp_path) == some
+    with pytest.raises(ValueError, match="log_every is 0"):
+        fit(net(), loss, batches, Recipe(2), log_every=0)
+
+
+def test_the_best_weights_are_kept_also_by_a_run_that_was_taken_up(tmp_path):
+    """A rate that is far too high: what is best comes early and must outlive the fall."""
+
+    def measure(model):
+        return {"far": sum((w - 0.1).square().sum() for w in model.parameters())}
+
+    recipe = Recipe(30, lr=0.3, decay="constant")
+    how = {"evaluate": measure, "evaluate_every": 3, "keep": "far"}
+    whole, last = net(), net()
+    records = fit(whole, loss, batches, recipe, **how)
+    fit(last, loss, batches, recipe)
+    best = best_record(records, "far")
+    assert best["far"] == min(r["far"] for r in records if "far" in r)
+    assert best["step"] < 20
+    assert measure(whole)["far"].item() == pytest.approx(best["far"])
+    assert not torch.equal(weights(whole), weights(last))
+
+    def fall(step):
+        if step == 25:
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        fit(net(), loss, batches, recipe, folder=tmp_path, save_every=20, before=fall, **how)
+    again = net(seed=3)
+    fit(again, loss, batches, recipe, folder=tmp_path, **how)
+    assert torch.equal(weights(whole), weights(again))
+    finished = net(seed=4)
+    fit(finished, loss, batches, recipe, folder=tmp_path, **how)
+    assert torch.equal(weights(whole), weights(finished))
+    assert best_record(records, "-far")["far"] == max(r["far"] for r in records if "far" in r)
+    with pytest.raises(ValueError, match='keep is "near", which was not measured'):
+        fit(net(), loss, batches, Recipe(2), evaluate=measure, keep="near")
+    with pytest.raises(ValueError, match="evaluate is None"):
+        fit(net(), loss, batches, Recipe(2), keep="far")
+
+
+def test_checkpoints_may_follow_the_clock(tmp_path):
+    def fall(step):
+        if step == 7:
+            raise OSError("gone")
+
+    for folder, seconds, done in (("often", 0.0, 7), ("seldom", 1e6, None)):
+        with pytest.raises(OSError, match="gone"):
+            fit(
+                net(), loss, batches, Recipe(9), folder=tmp_path / folder,
+                save_every=0, save_seconds=seconds, before=fall,
+            )  # fmt: skip
+        model = net()
+        found = load_checkpoint(tmp_path / folder, model, torch.optim.AdamW([*split(model)]))
+        assert (found and found[0]) == done
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):

@@ -1,29 +1,47 @@
-"""The one training loop of the room: progress, logs, checkpoints, and going on after a stop.
+"""Training in this room: `foveate.train.fit` for what is learnt from randomness alone.
 
 A step's randomness follows from (seed, step) alone. So a training that was stopped with Ctrl-C or
 killed, and is started again with the same call, ends with the numbers of one that ran through
 (bit for bit on a CPU).
 
-The one thing to know: `train` owns the optimiser, the schedule and the files; what is learnt is a
-function that returns the loss of one step.
+The one thing to know: what is learnt is a function that returns the loss of one step; loop,
+checkpoints and log are those of `foveate.train`.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..cli.console import Progress
-from .train_files import Stop, Training, TrainingFiles
+from ..train import ProgressLine, Recipe, best_record, fit
+from .train_files import write_end, write_start
 
 Loss = Callable[[int, torch.Generator], "Tensor | dict[str, Tensor]"]
 Check = Callable[[int], Mapping[str, float]]
+
+
+@dataclass
+class Training:
+    """What came out of a training.
+
+    Attributes:
+        steps: Steps done, those of earlier calls included.
+        log: One entry per logged step: step, loss and its parts (means since the last entry), lr,
+            grad_norm, seconds, and what `check` returned.
+        seconds: Time spent in this call.
+        best: The entry whose checked value was best; None without `keep`.
+    """
+
+    steps: int
+    log: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    best: dict[str, float] | None = None
 
 
 def train(
@@ -64,7 +82,7 @@ def train(
         lr: Highest learning rate.
         final_lr: Learning rate after the last step.
         warmup: Steps of linear rise.
-        weight_decay: Decoupled decay (AdamW); 0 is Adam.
+        weight_decay: Decoupled decay (AdamW) of all parameters; 0 is Adam.
         betas: Decay of Adam's moments.
         clip: Largest norm of the whole gradient; None does not clip.
         seed: Of every step's randomness. The model's initial weights are the caller's.
@@ -77,8 +95,8 @@ def train(
             are the model's at the end.
         log_every: Steps between entries of the log.
         save_every: Seconds between checkpoints.
-        label: Stands before the progress bar.
-        quiet: No progress bar.
+        label: Stands before the progress line.
+        quiet: No progress line.
 
     Raises:
         ValueError: Nothing to train, an argument out of range, or a folder of another training.
@@ -86,97 +104,55 @@ def train(
         KeyboardInterrupt: Ctrl-C; the step was finished and saved first.
     """
     _refuse(model, steps, lr, warmup, keep, check)
-    told = {
-        **dict(settings or {}),
-        "steps": steps,
-        "lr": lr,
-        "final_lr": final_lr,
-        "warmup": warmup,
-        "weight_decay": weight_decay,
-        "betas": list(betas),
-        "clip": clip,
-        "seed": seed,
-    }
     trained = [p for p in model.parameters() if p.requires_grad]
     device = trained[0].device
-    optimiser = torch.optim.AdamW(trained, lr=lr, betas=betas, weight_decay=weight_decay)
-    files = TrainingFiles(folder, told)
-    state = files.resume(model, optimiser)
-    first = state.steps
+    recipe = Recipe(
+        steps,
+        lr=lr,
+        warmup=warmup,
+        final=final_lr / lr,
+        betas=tuple(betas),
+        weight_decay=weight_decay,
+        clip=clip,
+        seed=seed,
+    )
+    begin, now = time.monotonic(), 0
     generator = torch.Generator(device=device)
-    begin = saved = time.monotonic()
-    sums: dict[str, Tensor] = {}
-    counted = 0
+
+    def part(_: nn.Module, step: int) -> Tensor | dict[str, Tensor]:
+        nonlocal now
+        now = step + 1
+        number = (seed * 1_000_003 + step) % (1 << 62)
+        torch.manual_seed(number)
+        generator.manual_seed(number)
+        return loss(step, generator)
+
+    told = {**dict(settings or {}), **asdict(recipe), "lr": lr, "final_lr": final_lr}
+    write_start(folder, told)
     # forked, so that seeding every step leaves the caller's own random numbers alone
-    devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices=devices),
-        Stop() as stop,
-        Progress(steps, label, quiet) as bar,
-    ):
-        bar.step(advance=state.steps)
-        model.train()
-        for step in range(first, steps):
-            number = (seed * 1_000_003 + step) % (1 << 62)
-            torch.manual_seed(number)
-            generator.manual_seed(number)
-            rate = _rate(step, steps, lr, final_lr, warmup)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            parts = loss(step, generator)
-            parts = {"loss": parts} if isinstance(parts, Tensor) else parts
-            optimiser.zero_grad(set_to_none=True)
-            parts["loss"].backward()
-            if clip is not None:
-                nn.utils.clip_grad_norm_(trained, clip)
-            optimiser.step()
-            state.steps = step + 1
-            counted += 1
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value.detach()  # no wait for the device
-            checks = check is not None and (state.steps % check_every == 0 or state.steps == steps)
-            if checks or state.steps % log_every == 0 or state.steps == steps or stop.asked:
-                entry = {name: float(total) / counted for name, total in sums.items()}
-                if not math.isfinite(entry["loss"]):
-                    raise FloatingPointError(
-                        f"the loss is {entry['loss']} near step {state.steps}; "
-                        f"a lower lr (now {lr:g}) or clip=1.0 may help"
-                    )
-                entry = {"step": state.steps, **entry, "lr": rate}
-                if checks:
-                    entry |= _checked(model, check, state.steps)
-                    if keep is not None:
-                        files.keep_best(model, state, entry, keep)
-                state.log.append(entry)
-                files.add(entry)
-                sums, counted = {}, 0
-                bar.step(f"loss {entry['loss']:.4g}", advance=0)
-            bar.step(f"loss {state.log[-1]['loss']:.4g}" if state.log else "")
-            if stop.asked or time.monotonic() - saved > save_every:
-                files.save(model, optimiser, state)
-                saved = time.monotonic()
-            if stop.asked:
-                where = f"; the same call goes on from {files.folder}" if files.folder else ""
-                raise KeyboardInterrupt(f"stopped after step {state.steps} of {steps}{where}")
-    files.finish(model, optimiser, state, keep, first < steps)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        log = fit(
+            model,
+            part,
+            lambda number, share: number,
+            recipe,
+            folder=folder,
+            save_every=0,
+            save_seconds=save_every,
+            log_every=log_every,
+            evaluate=None if check is None else lambda _: dict(check(now)),
+            evaluate_every=check_every,
+            keep=keep,
+            optimizer=lambda _: torch.optim.AdamW(
+                trained, lr=lr, betas=betas, weight_decay=weight_decay
+            ),
+            facts={"settings": dict(settings or {})},
+            progress=ProgressLine(label, quiet),
+        )
     model.eval()
-    state.seconds = time.monotonic() - begin
-    return state
-
-
-def _rate(step: int, steps: int, lr: float, final: float, warmup: int) -> float:
-    if step < warmup:
-        return lr * (step + 1) / warmup
-    share = (step - warmup) / max(1, steps - warmup)
-    return final + (lr - final) * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _checked(model: nn.Module, check: Check, step: int) -> dict[str, float]:
-    model.eval()
-    with torch.no_grad():
-        values = {name: float(value) for name, value in check(step).items()}
-    model.train()
-    return values
+    best = None if keep is None else best_record(log, keep)
+    write_end(folder, model, told, log, best, steps, trained=now > 0)
+    return Training(steps, log, time.monotonic() - begin, best)
 
 
 def _refuse(model: nn.Module, steps: int, lr: float, warmup: int, keep: Any, check: Any) -> None:

@@ -7,16 +7,19 @@ attention in 8 bits.
 The one thing to know: needs `pip install "foveate[train]"` for checkpoints (safetensors) and films.
 """
 
+from .best import best_record
 from .checkpoint import load_weights, read_facts, save_weights
 from .log import ProgressLine, Record, read_log
-from .loop import fit
+from .loop import Diverged, fit
 from .recipe import Recipe, Share, generator
 
 __all__ = [
+    "Diverged",
     "ProgressLine",
     "Recipe",
     "Record",
     "Share",
+    "best_record",
     "fit",
     "generator",
     "load_weights",

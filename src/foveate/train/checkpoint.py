@@ -3,6 +3,7 @@
     model.<name>            parameters and buffers
     optimizer.<n>.<key>     state of the n-th parameter
     rng.cpu, rng.cuda       states of torch's generators
+    best.<name>             parameters and buffers at the best evaluation, if they are kept
     (metadata)              step, what was asked for, numbers of the optimiser
 
 The one thing to know: it is one file, written beside its place and then moved there, so there is
@@ -21,6 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .best import Best
+
 NAME = "checkpoint.safetensors"
 
 
@@ -30,6 +33,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     step: int,
     facts: Mapping[str, Any],
+    best: Best | None = None,
 ) -> Path:
     """Write `checkpoint.safetensors` into a folder.
 
@@ -39,11 +43,14 @@ def save_checkpoint(
         optimizer: Its optimiser.
         step: Steps done.
         facts: Plain values that say what training this is, given back by `load_checkpoint`.
+        best: What to remember of the best evaluation.
 
     Returns:
         The file.
     """
+    best = best or Best(None)
     tensors = {f"model.{name}": x for name, x in model.state_dict().items()}
+    tensors |= {f"best.{name}": x for name, x in best.state.items()}
     state = optimizer.state_dict()
     numbers: dict[str, dict[str, Any]] = {}
     for index, entries in state["state"].items():
@@ -59,6 +66,7 @@ def save_checkpoint(
     plan = {
         "step": step,
         "facts": dict(facts),
+        "best": best.record,
         "numbers": numbers,
         "groups": [{k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]],
     }
@@ -68,7 +76,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, best: Best | None = None
 ) -> tuple[int, dict[str, Any]] | None:
     """Bring back what `save_checkpoint` wrote, random numbers included.
 
@@ -76,6 +84,7 @@ def load_checkpoint(
         folder: Where it is.
         model: A model of the same architecture, on its device.
         optimizer: An optimiser of the same kind over the same parameters.
+        best: Takes what was remembered of the best evaluation.
 
     Returns:
         Steps done and the facts; None if the folder has no checkpoint.
@@ -87,6 +96,8 @@ def load_checkpoint(
     if not path.exists():
         return None
     tensors, plan = _read(path)
+    if "groups" not in plan:
+        raise ValueError(f"{path} is not a checkpoint of this loop; expected another folder")
     states = _under(tensors, "model.")
     put(model, states, path)
     groups = optimizer.state_dict()["param_groups"]
@@ -110,6 +121,8 @@ def load_checkpoint(
             ],
         }
     )
+    if best is not None:
+        best.record, best.state = plan.get("best"), _under(tensors, "best.")
     torch.set_rng_state(tensors["rng.cpu"])
     device = _device(model)
     if device.type == "cuda" and "rng.cuda" in tensors:
