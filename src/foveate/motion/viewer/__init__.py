@@ -23,6 +23,14 @@ from ..plan import KeyframePlan
 
 __all__ = ["page", "write_page"]
 
+FILES = (
+    ("STYLE", "page.css"),
+    ("THREE", "three.min.js"),
+    ("STAGE", "stage.js"),
+    ("APP", "app.js"),
+)
+"""Place in `page.html` and what is put there."""
+
 LANES = {
     "L_foot": "left foot",
     "R_foot": "right foot",
@@ -63,7 +71,7 @@ def page(
     """
     title = clip.text or "Motion"
     held = {"TITLE": escape(title), "DATA": _safe(_data(clip, plan, planned))}
-    for name, file in (("STYLE", "page.css"), ("THREE", "three.min.js"), ("APP", "app.js")):
+    for name, file in FILES:
         held[name] = _read(file).replace("</script", "<\\/script")
     parts = _read("page.html").split("%")
     # every second part between percent signs is a name of ours or text that had percent signs
