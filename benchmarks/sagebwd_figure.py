@@ -29,8 +29,7 @@ Run = dict[str, Any]
 
 def differences(runs: list[Run], arm: str, norm: bool | None) -> list[tuple[float, float]]:
     """(step, loss above float's), the mean over the seeds that both have."""
-    longest = max((r["steps"] for r in runs), default=0)
-    runs = [r for r in runs if r["steps"] == longest and r.get("qk_norm") == norm]
+    runs = [r for r in runs if r.get("qk_norm") == norm]
     mine = {r["seed"]: r for r in runs if r["arm"] == arm}
     exact = {r["seed"]: r for r in runs if r["arm"] == "float"}
     pairs = [(mine[s]["curve"], exact[s]["curve"], mine[s]) for s in mine.keys() & exact.keys()]
@@ -39,6 +38,13 @@ def differences(runs: list[Run], arm: str, norm: bool | None) -> list[tuple[floa
         return []
     steps = [(i + 0.5) * pairs[0][2]["curve_steps"] for i in range(len(pairs[0][0]))]
     return [(x, mean(a[i] - b[i] for a, b, _ in pairs)) for i, x in enumerate(steps)]
+
+
+def _main(runs: list[Run]) -> list[Run]:
+    """Runs of the length that most runs have."""
+    steps = [r["steps"] for r in runs]
+    most = max(sorted(set(steps)), key=steps.count, default=0)
+    return [r for r in runs if r["steps"] == most]
 
 
 def picture() -> str:
@@ -53,7 +59,7 @@ def picture() -> str:
     if document is None:
         return "\n".join([*lines, '<text x="16" y="60">not measured yet</text>', "</svg>", ""])
     for place, (title, facts) in enumerate(PANELS):
-        runs = [r for r in document["runs"] if facts.items() <= r.items()]
+        runs = _main([r for r in document["runs"] if facts.items() <= r.items()])
         lines += _panel(8 + place * (PANEL + 8), title, runs)
     return "\n".join([*lines, *_legend(), "</svg>", ""])
 

@@ -46,24 +46,25 @@ def sentence(n: Numbers) -> str:
     return " ".join((_fine_tuning(n), _pre_training(n)))
 
 
-def _long(n: Numbers, arm: str) -> float:
-    """Loss above float's of fine-tunings that are long enough to mean something."""
-    steps = [r["steps"] for r in n.runs if (r["kind"], r["arm"]) == ("finetune", arm)]
-    if max(steps, default=0) < LONG:
-        raise LookupError(f"{arm}: no run of {LONG} steps")
-    return n.above_float("finetune", arm, steps=max(steps))[0]
+def _long(n: Numbers) -> dict[str, int]:
+    """Steps of the fine-tunings that say most: long enough, and with most runs."""
+    steps = [r["steps"] for r in n.runs if r["kind"] == "finetune" and r["steps"] >= LONG]
+    if not steps:
+        raise LookupError(f"no fine-tuning of {LONG} steps")
+    return {"steps": max(sorted(set(steps)), key=steps.count)}
+
+
+def _fine(n: Numbers, arm: str) -> tuple[float, float, int]:
+    return n.above_float("finetune", arm, **_long(n))
 
 
 def _fine_tuning(n: Numbers) -> str:
-    """The first half of it, as far as there are runs."""
-    off, note = [_long(n, "axis")], ""
-    try:
-        off.append(_long(n, "block"))
-    except LookupError:
-        note = ", block in a short run only"
-    same = max(map(abs, off)) <= EQUAL
+    """The first half of it."""
+    block, axis = _fine(n, "block"), _fine(n, "axis")
+    same = max(abs(block[0]), abs(axis[0])) <= EQUAL
     first = "Fine-tuning is lossless here" if same else "Fine-tuning loses a little"
-    return f"{first}: {_pair(n, 'finetune')} nats of held-out loss against float{note}."
+    told = f"{_pair(n, 'finetune', **_long(n))} nats of held-out loss against float"
+    return f"{first}: {told} ({axis[2]} seeds, {_long(n)['steps']} steps)."
 
 
 def _pre_training(n: Numbers) -> str:
@@ -195,16 +196,16 @@ CLAIMS = (
         "SageBwd",
         "Fine-tuning loses nothing (GSM8K 0.521 and 0.520, MMLU 0.569 and 0.574, …)",
         f"{FINE}; loss above float's, nats",
-        lambda n: _pair(n, "finetune"),
-        lambda n: abs(_long(n, "block")) <= EQUAL,
+        lambda n: _pair(n, "finetune", **_long(n)),
+        lambda n: abs(_fine(n, "block")[0]) <= EQUAL,
         "a small loss",
     ),
     Claim(
         "SageBwd (ours)",
         "Fine-tuning loses nothing with scales along an axis and δ from the products",
-        f"{FINE}; loss above float's, nats, longest run",
-        lambda n: f"axis {shown(_long(n, 'axis'), math.nan)}",
-        lambda n: abs(_long(n, "axis")) <= EQUAL,
+        f"{FINE}; loss above float's, nats",
+        lambda n: f"axis {shown(*_fine(n, 'axis')[:2])}",
+        lambda n: abs(_fine(n, "axis")[0]) <= EQUAL,
         "a small loss",
     ),
     Claim(
