@@ -22,7 +22,7 @@ from torch import Tensor
 from foveate import Band, BlockLayout, Window, attention
 from foveate.attn import backends
 from foveate.attn.precision import Int8, Native, Precision, Sage, Sage2, Sage2pp, Sage3
-from tests.contract.cases import Shape
+from tests.contract.cases import Shape, relative_l1
 
 try:
     from foveate import _native
@@ -122,6 +122,24 @@ class Call:
         if self.mask is not None:
             options["mask"] = self.mask(q, k)
         return (q, k, v), options
+
+
+def backward_arguments(call: Call, precision: str | Precision):
+    """q, k, v, a gradient of the output, and the options of `attn.gradient.gradients`."""
+    (q, k, v), options = call.arguments()
+    torch.manual_seed(7)
+    dout = torch.randn(*q.shape[:3], v.shape[3]).to(q.dtype)
+    names = {"mask": None, "select": "dense", "causal": False, "scale": None}
+    rest = {name: options.get(name, usual) for name, usual in names.items()}
+    return (q, k, v), dout, {**rest, "precision": precision}
+
+
+def check_gradients(found, exact, like, limit: float) -> None:
+    """Gradients have the shapes and dtypes of their tensors, and are near the exact ones."""
+    for x, true, tensor in zip(found, exact, like, strict=True):
+        assert x.shape == tensor.shape
+        assert x.dtype == tensor.dtype
+        assert relative_l1(x, true) < limit
 
 
 def blocks(bq: int, bk: int, share: float = 0.6, band: Band | None = None, per_head: int = 1):

@@ -8,8 +8,7 @@ import torch
 from foveate import SageBwd, attention
 from foveate.attn.gradient import gradients
 from foveate.errors import BackendError
-from tests.contract.cases import Shape, relative_l1
-from tests.cpu.kit import CALLS, SMALL, Call
+from tests.cpu.kit import CALLS, SMALL, Call, backward_arguments, check_gradients
 
 FLIPS = 4e-3  # a code that rounds the other way, now and then; the format itself errs by 1e-2
 
@@ -17,16 +16,7 @@ FLIPS = 4e-3  # a code that rounds the other way, now and then; the format itsel
 @pytest.mark.parametrize("delta", ["products", "out"])
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_gradients_match_the_reference(target, call, delta):
-    (q, k, v), options = call.arguments()
-    torch.manual_seed(7)
-    dout = torch.randn(*q.shape[:3], v.shape[3]).to(q.dtype)
-    rest = {
-        "mask": options.get("mask"),
-        "select": options.get("select", "dense"),
-        "causal": options["causal"],
-        "scale": options["scale"],
-        "precision": SageBwd(delta=delta),
-    }
+    (q, k, v), dout, rest = backward_arguments(call, SageBwd(delta=delta))
     out, lse = attention(q, k, v, return_lse=True, backend="reference", **rest)
     dlse = torch.where(lse.isfinite(), torch.randn(q.shape[:3]), 0)
     want, got = (
@@ -34,38 +24,7 @@ def test_gradients_match_the_reference(target, call, delta):
         for backend in ("reference", "cpu")
     )
     limit = FLIPS * max(1.0, call.scale or 1.0)  # rounding of exponentials grows with the scale
-    for x, exact, like in zip(got, want, (q, k, v), strict=True):
-        assert x.shape == like.shape
-        assert x.dtype == like.dtype
-        assert relative_l1(x, exact) < limit
-
-
-def test_gradients_do_not_depend_on_threads(target):
-    (q, k, v), _ = Call("two heads", Shape(1, 4, 2, 2100, 2100, 16), True).arguments()
-    dout = torch.randn_like(q)
-    found = []
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            out, lse = attention(q, k, v, precision="sagebwd", return_lse=True, causal=True)
-            rest = (None, "dense", "sagebwd", True, None, "cpu")
-            found.append(gradients(dout, None, q, k, v, out, lse, *rest))
-    finally:
-        torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
-
-
-def test_hidden_infinities_do_not_reach_gradients(target):
-    (q, k, v), _ = Call("masked", SMALL).arguments()
-    out, lse = attention(q, k, v, precision="sagebwd", return_lse=True, backend="reference")
-    v[:, :, -1] = torch.inf
-    mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool)
-    mask[:, -1] = False
-    rest = (mask, "dense", "sagebwd", False, None, "cpu")
-    grads = gradients(torch.ones_like(out), None, q, k, v, out, lse, *rest)
-    assert all(x.isfinite().all() for x in grads)
+    check_gradients(got, want, (q, k, v), limit)
 
 
 def test_a_nan_in_the_gradient_stays_visible(target):
