@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_NAME = "foveate#watch"  # no choice a user could make: "#" is in no name
-
 
 @torch.inference_mode()
 def attention_map(
@@ -64,28 +62,15 @@ def full_layer(model: Any, layer: int | None) -> int:
 
 def watch(model: Any, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, float]:
     """q `[Hq, L, D]`, k `[Hk, L, D]` and the scale of one layer, from one pass."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import sdpa_mask
+    from ..tune.capture import capture
 
     kept: list[tuple[Tensor, Tensor, float]] = []
 
-    def watching(module: Any, query: Tensor, key: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if module.layer_idx == layer:
-            scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-            kept.append((query[0].float(), key[0].float(), float(scale)))
-        return sdpa_attention_forward(module, query, key, *args, **kwargs)
+    def visit(seen: Any) -> None:
+        if seen.layer == layer:
+            kept.append((seen.q[0], seen.k[0], seen.scale))
 
-    before = model.config._attn_implementation
-    AttentionMaskInterface.register(_NAME, sdpa_mask)
-    AttentionInterface.register(_NAME, watching)
-    try:
-        model.config._attn_implementation_internal = _NAME
-        model(input_ids=tokens, use_cache=False, logits_to_keep=1)
-    finally:
-        model.config._attn_implementation_internal = before
-        AttentionInterface._global_mapping.pop(_NAME, None)
-        AttentionMaskInterface._global_mapping.pop(_NAME, None)
+    capture(model, tokens, visit)
     if not kept:
         raise ValueError(
             f"layer {layer} of {type(model).__name__} did not call AttentionInterface; "
