@@ -1,7 +1,10 @@
 """Sentences as newcomers type them: requests, denials, verbs left out, order of time."""
 
+import numpy as np
 import pytest
 
+from foveate.motion import fill
+from foveate.motion.body import JOINTS
 from foveate.motion.lang import design_offline
 from foveate.motion.lang.understanding import understand
 
@@ -77,3 +80,10 @@ def test_sleep_on_a_chair_is_sitting():
     plan = design_offline("sit down on the sofa and fall asleep")
     assert not any("back" in str(key.contacts) for key in plan.keys)
     assert plan.scene.objects[0].size[1] > 1.5
+
+
+def test_arms_thrown_up_happily_stay_apart():
+    # amplitudes of a style once led overhead arms across to the other side
+    joints = fill(design_offline("a man cheers happily")).joints
+    assert np.linalg.norm(joints[:, JOINTS.index("L_wrist")] - joints[:, JOINTS.index("R_wrist")],
+                          axis=1).min() > 0.2  # fmt: skip

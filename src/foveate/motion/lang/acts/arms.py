@@ -62,8 +62,8 @@ def cheer(f: Frame, s: State) -> list[Step]:
     high = "B_shoulder elev 152 plane 12, B_elbow 8, B_collar 22"  # a V: the hands stay apart
     made = [step(0.45, "throws the arms up", f"{high}, head_look -14")]
     for _ in range(f.count(2)):
-        made.append(step(0.25, "pumps the fists", "B_shoulder elev 118 plane 12 axial -20, B_elbow "
-                         "72"))  # fmt: skip
+        made.append(step(0.25, "pumps the fists", "B_shoulder elev 112 plane 12 axial -60, B_elbow "
+                         "74"))  # fmt: skip
         made.append(step(0.25, "arms up", high))
     back = release(s, "LR", 0.7)
     back.dofs |= {"head_look.flex": 0.0}
