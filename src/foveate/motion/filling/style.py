@@ -108,7 +108,7 @@ class Style:
         changed = np.abs(wished - base) > 1e-9
         if not changed.any():
             return wished
-        # an arm that is nearly overhead has no room for more: its hand would cross to the other side
+        # an arm that is nearly overhead has no room for more: the hands would cross
         room = np.clip((np.radians(140) - np.abs(wished - neutral)) / np.radians(60), 0, 1)
         more = 1.0 + (self.amplitude - 1.0) * np.where(self.amplitude > 1.0, room, 1.0)
         scaled = neutral + self.offsets + (wished - neutral) * np.where(_UPPER, more, 1.0)
