@@ -41,6 +41,7 @@ def command(*more):
         (["--density", "0.5", "--least", "1.2"], "--least is 1.2; expected a share of --density"),
         (["--density", "0.5", "--kinds", "recall,poem"], '--kinds is "recall,poem"; expected some'),
         (["--density", "0.5", "--kinds", ""], '--kinds is ""; expected some of facts,recall'),
+        (["--density", "0.5", "--score", "best"], '--score is "best"; expected one of abs, signed'),
         (["--density", "0.5", "--validate", "100"], "--validate is 100; expected a multiple"),
         (["--density", "0.5", "--text", "none.txt"], "--text none.txt: no such file"),
         (["--density", "0.5", "-o", "no/where.json"], "the folder does not exist"),
@@ -64,13 +65,14 @@ def loaded(monkeypatch):
     monkeypatch.setattr(tune, "load_model", lambda args, longest: (model, None))
 
 
-def test_lengths_beyond_the_models_positions(loaded, capsys, tmp_path, monkeypatch):
-    from foveate.cli import tune_moa
-
-    monkeypatch.setattr(tune_moa, "fingerprint", lambda model: {}, raising=False)
-    more = ["--density", "0.5", "--lengths", "1024", "--validate", "4096"]
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("--validate", "--validate is 4096"), ("--beyond", "--beyond has 4096")],
+)
+def test_lengths_beyond_the_models_positions(loaded, capsys, tmp_path, option, says):
+    more = ["--density", "0.5", "--lengths", "1024", option, "4096"]
     assert main(command(*more, "-o", str(tmp_path / "p.json"))) == 2
-    assert "--validate is 4096; smollm2-135m reads at most 2048 tokens" in capsys.readouterr().err
+    assert f"{says}; smollm2-135m reads at most 2048 tokens" in capsys.readouterr().err
 
 
 def test_a_plan_is_shown(plan, capsys):

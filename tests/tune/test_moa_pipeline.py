@@ -212,6 +212,15 @@ def test_a_density_that_no_plan_comes_near_is_only_an_upper_bound(model, text, s
         assert all(plan.density(length) <= 0.3 + 1e-9 for length in (256, 512, 640))
 
 
+def test_a_density_below_every_rule_is_refused_before_anything_is_read(model, text, settings):
+    from foveate.tune.moa.pipeline import find
+
+    store, asked = Store(None, {}), replace(settings, density=0.1)
+    with pytest.raises(ValueError, match=r"budget 0.1 is below 0.125, .* of 256 tokens"):
+        find(model, Words(), text, asked, store, lambda label: None)
+    assert not store.found
+
+
 def test_searches_with_other_kinds_share_what_was_profiled(model, text, settings):
     from foveate.tune.moa.pipeline import profile
 

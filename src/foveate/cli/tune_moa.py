@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     lengths, beyond, out = check(args)
     if args.threads:
         torch.set_num_threads(args.threads)
-    model, tokenizer, source, about = _load(args, max((*lengths, *beyond)))
+    model, tokenizer, source, about = _load(args, max(lengths))
     plan = tune(args, model, tokenizer, source, about, lengths, beyond, out)
     if args.json:
         print_json({"plan": str(out), "select": "moa", **plan.notes})
@@ -82,8 +82,9 @@ def tune(
 
     limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
     validation = args.validate or min(max(lengths) * 3 // 2, limit) // BLOCK * BLOCK
-    if validation > limit:
-        raise BadInput(f"--validate is {validation}; {args.model} reads at most {limit} tokens")
+    for name, longest in (("beyond has", max(beyond, default=0)), ("validate is", validation)):
+        if longest > limit:
+            raise BadInput(f"--{name} {longest}; {args.model} reads at most {limit} tokens")
     try:
         settings = Settings(
             lengths=tuple(lengths),
@@ -150,6 +151,7 @@ def render(plan: Any, out: Path) -> str:
 def check(args: argparse.Namespace) -> tuple[list[int], list[int], Path]:
     """Everything that can be wrong is found before the model is loaded."""
     from ..tune.moa.calibrate import KINDS
+    from ..tune.moa.influence import SCORES
     from .tune import output
 
     if args.density is None:
@@ -163,6 +165,8 @@ def check(args: argparse.Namespace) -> tuple[list[int], list[int], Path]:
         raise BadInput(f"--least is {args.least}; expected a share of --density, 0 to 1")
     if not _kinds(args) or not set(_kinds(args)) <= set(KINDS):
         raise BadInput(f'--kinds is "{args.kinds}"; expected some of {",".join(KINDS)}')
+    if args.score not in SCORES:
+        raise BadInput(f'--score is "{args.score}"; expected one of {", ".join(SCORES)}')
     for name in ("samples", "answer"):
         if getattr(args, name) < 1:
             raise BadInput(f"--{name} is {getattr(args, name)}; expected at least 1")

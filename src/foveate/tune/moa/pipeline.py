@@ -56,6 +56,7 @@ def find(
     Raises:
         ValueError: The text is too short, or no plan keeps within the density.
     """
+    _check_budget(settings)  # before the hours that a profile may take
     windows = profile(model, tokenizer, source, settings, store, tick)
     found = plans(model, windows, settings)
     tick(f"{len(found)} plans")
@@ -120,14 +121,7 @@ def plans(
         )
         for length, scores in windows.items()
     }
-    rules = candidates(
-        settings.lengths,
-        settings.budgeted,
-        sink=settings.sink,
-        block=settings.block,
-        meaning=settings.meaning,
-    )
-    rules = told_apart(rules, (*settings.lengths, *settings.budgeted))
+    rules = _rules(settings)
     problem = Problem(
         rules, losses, settings.density, settings.budgeted, settings.distinct, settings.least
     )
@@ -135,6 +129,30 @@ def plans(
     return [
         _plan(one, rules, known, full_layers(model.config), settings, len(found)) for one in found
     ]
+
+
+def _rules(settings: Settings) -> Rules:
+    """What every head may have."""
+    rules = candidates(
+        settings.lengths,
+        settings.budgeted,
+        sink=settings.sink,
+        block=settings.block,
+        meaning=settings.meaning,
+    )
+    return told_apart(rules, (*settings.lengths, *settings.budgeted))
+
+
+def _check_budget(settings: Settings) -> None:
+    """Refuse a density that even the narrowest rule exceeds."""
+    rules = _rules(settings)
+    for length in (*settings.lengths, *settings.budgeted):
+        least = float(rules.density(length).min())
+        if settings.density < least:
+            raise ValueError(
+                f"budget {settings.density:g} is below {least:.4g}, what the narrowest rule keeps "
+                f"of {length} tokens; expected more, or longer texts"
+            )
 
 
 def _plan(
