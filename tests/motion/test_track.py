@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("mink")
 
-from foveate.motion import Scene, fill, track
+from foveate.motion import Scene, design, fill, track
 from foveate.motion.check import measure
 from foveate.motion.engine import mujoco
 from foveate.motion.evaluate import studies
@@ -66,10 +66,67 @@ def test_bodies_do_what_is_asked_without_help(made, limit_cm):
     assert np.mean(report.ground_force) == pytest.approx(69.65 * 9.81, rel=0.1)
 
 
+JUMP = plan(
+    {"dt": 0.4, "dofs": {"B_hip.flex": 50, "B_knee.flex": 65, "B_ankle.dorsi": 23}},
+    {
+        "dt": 0.5,
+        "contacts": ["L_foot", "R_foot"],
+        "root": {"height_mode": "ballistic", "height": 0.12, "travel": [0.2, 0]},
+    },
+)
+KNEEL = plan(
+    {"dt": 1.0, "dofs": {"B_hip.flex": 80, "B_knee.flex": 95, "B_ankle.dorsi": 30}},
+    {
+        "dt": 0.9,
+        "dofs": {"B_hip.flex": 92, "B_knee.flex": 128, "B_ankle.dorsi": 12},
+        "contacts": ["L_toes", "R_toes"],
+    },
+    {
+        "dt": 0.7,
+        "dofs": {"B_hip.flex": 62, "B_knee.flex": 125},
+        "contacts": ["L_knee", "R_knee", "L_toes", "R_toes"],
+        "hold": 0.6,
+    },
+)
+
+
+def test_a_jump_leaves_the_ground_and_lands_without_help():
+    clip = track(fill(JUMP), "T1")
+    assert clip.report.physical
+    assert clip.report.tracking_error_cm < 6.0
+    soles = clip.sites(*[f"{s}_{end}_in" for s in "LR" for end in ("heel", "toe")])[..., 2]
+    assert (soles.min(axis=1) > 0.03).sum() >= 3  # frames with every part of both soles in the air
+    assert measure(clip).slide_cm < 1
+    assert clip.root_pos[-1, 0] - clip.root_pos[0, 0] == pytest.approx(0.2, abs=0.08)
+
+
+def test_both_knees_reach_the_floor_without_help():
+    clip = track(fill(KNEEL), "T1")
+    assert clip.report.physical
+    assert clip.report.tracking_error_cm < 4.0
+    # the thigh is 7 cm thick at the knee
+    knees = clip.joints[-1, [4, 5], 2]
+    assert knees == pytest.approx([0.07, 0.07], abs=0.02)
+
+
+def test_what_is_round_rests_on_its_surface():
+    """Under MuJoCo 4 a contact pushed from 4 mm above a surface, where no controller saw it."""
+    clip = track(fill(SIT), "T1")
+    model = model_of(clip.shape, clip.scene)
+    import mujoco
+
+    data = mujoco.MjData(model)
+    data.qpos[:] = clip.qpos[-1]
+    mujoco.mj_forward(model, data)
+    seat = model.geom("chair").id
+    near = [c.dist for c in data.contact if seat in (c.geom1, c.geom2)]
+    assert min(near) < 0.0015
+
+
 def test_sitting_ends_on_the_seat():
     clip = track(fill(SIT), "T1")
     assert not clip.report.fell
-    assert clip.report.end_error_cm < 10  # the trunk may end up leaning back a little
+    assert clip.report.end_error_cm < 6
     assert measure(clip).slide_cm < 1
     assert clip.sites("L_seat_back")[-1, 0, 2] == pytest.approx(0.44, abs=0.04)
 
@@ -78,6 +135,21 @@ def test_a_hand_closes_in_on_a_solid_cup():
     found = studies.interactions("reach", 2)
     assert found["success"] == 1.0
     assert found["error_m"] < 0.02
+
+
+def test_a_body_lies_down_on_a_bed_unaided():
+    clip = track(fill(design("lie down on the bed")), "T1")
+    assert clip.report.good
+    assert clip.report.tracking_error_cm < 6
+    trunk = clip.joints[-1, 12] - clip.joints[-1, 0]
+    assert abs(trunk[2]) < 0.1
+    assert clip.root_pos[-1, 2] == pytest.approx(0.45 + 0.145, abs=0.03)
+
+
+def test_a_body_that_sat_stands_up_again():
+    clip = track(fill(design("sit down, then stand up")), "T1")
+    assert clip.report.good
+    assert clip.report.end_error_cm < 5
 
 
 def test_a_push_is_recovered():

@@ -2,7 +2,8 @@
 
 The one thing to know: a gait is a row of footholds along a path. Each step gives two knots, the end
 of double support and the touch-down; legs follow from the footholds, arms swing against them, and
-the weight is planned later over the whole motion. Running has no double support but a flight.
+the weight is planned later over the whole motion. A negative double support is a flight; runs and
+jogs are quick steps without one, because a body that runs with flights is lost by the controller.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 # length, width share of the hips, swing, double support, lift, arms, lean, crouch, bounce, knee
 _KINDS: dict[str, dict[str, float]] = {
     "walk": {"length": 0.48, "swing_s": 0.46, "double_s": 0.14, "lift": 0.07},
-    "jog": {"length": 0.55, "swing_s": 0.36, "double_s": -0.06, "lift": 0.1, "lean_deg": 6},
-    "run": {"length": 0.75, "swing_s": 0.36, "double_s": -0.1, "lift": 0.12, "lean_deg": 10},
+    "jog": {"length": 0.52, "swing_s": 0.42, "double_s": 0.1, "lift": 0.1, "lean_deg": 6},
+    "run": {"length": 0.62, "swing_s": 0.4, "double_s": 0.1, "lift": 0.1, "lean_deg": 6},
     "march": {
         "length": 0.36, "swing_s": 0.9, "double_s": 0.3, "lift": 0.25, "knee_lift_deg": 70,
         "arm_swing": 1.6,

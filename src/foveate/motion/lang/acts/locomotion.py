@@ -15,15 +15,15 @@ from .common import (
     step,
 )
 
-STRIDE = {"walk": 0.48, "run": 0.75, "jog": 0.55, "march": 0.4, "tiptoe": 0.3, "sneak": 0.36,
+STRIDE = {"walk": 0.48, "run": 0.62, "jog": 0.52, "march": 0.4, "tiptoe": 0.3, "sneak": 0.36,
           "limp": 0.32, "shuffle": 0.2, "stagger": 0.34, "skip": 0.45, "back-step": 0.3,
           "side-step": 0.3, "hop": 0.25, "stairs": 0.3, "turn": 0.0}  # fmt: skip
 """Metres per step, as in the gaits' own defaults."""
-PACE = {"walk": 0.6, "run": 0.3, "jog": 0.33, "march": 0.92, "tiptoe": 0.7, "sneak": 0.95,
+PACE = {"walk": 0.6, "run": 0.5, "jog": 0.52, "march": 0.92, "tiptoe": 0.7, "sneak": 0.95,
         "limp": 0.7, "shuffle": 0.55, "stagger": 0.65, "skip": 0.35, "back-step": 0.7,
         "side-step": 0.7, "hop": 0.4, "stairs": 1.1, "stones": 1.0, "turn": 0.64}  # fmt: skip
 """Seconds per step."""
-STEPS = {"run": 8, "jog": 8, "shuffle": 6, "skip": 6, "stagger": 6, "side-step": 4, "back-step": 4}
+STEPS = {"run": 12, "jog": 8, "shuffle": 6, "skip": 6, "stagger": 6, "side-step": 4, "back-step": 4}
 ANGLES = {"forward": 0.0, "left": 90.0, "right": -90.0, "back": 180.0, "side": 90.0,
           "diagonal": 45.0, "away": 0.0}  # fmt: skip
 
