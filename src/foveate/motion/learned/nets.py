@@ -53,7 +53,7 @@ class Config:
     experts: int = 4
     spread: float = 0.3
     noise: float = 0.05
-    reach: float = 0.5
+    reach: float = 0.8
     dt: float = 0.05
 
     def to_json(self) -> dict[str, float]:

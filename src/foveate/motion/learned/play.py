@@ -33,6 +33,7 @@ class Track:
     Attributes:
         qpos, qvel: `[N, 54]`, `[N, 53]`.
         bodies: `[N, 22, …]`.
+        maps: Height maps `[N, 256]`.
         postures: What the servos are told without a policy, radians `[N, 47]`.
     """
 
@@ -55,9 +56,18 @@ class Track:
         targets = self.qpos[:, 7:] + BRAKE * self.qvel[:, 6:]
         self.postures = torch.tensor(targets, dtype=torch.float32)
         self.flat = not clip.scene or (clip.scene.floor and not clip.scene.objects)
+        self.maps = torch.stack([self.ground(row) for row in self.qpos])
 
     def __len__(self) -> int:
         return len(self.qpos)
+
+    def ground(self, qpos: Array) -> Tensor:
+        """Height map around a pelvis, `[256]`."""
+        if self.flat:  # the same number everywhere; this is asked at every step
+            low = np.clip(BODY.hip_height - qpos[2], -1.0, 1.0)
+            return torch.full((CELLS * CELLS,), float(low))
+        found = height_map(self.clip.scene, qpos[:3], qpos[3:7])
+        return torch.tensor(found, dtype=torch.float32)
 
 
 class Episode:
@@ -83,11 +93,7 @@ class Episode:
 
     def ground(self) -> Tensor:
         """Height map around the simulated pelvis, `[256]`."""
-        if self.track.flat:  # the same number everywhere; this is asked at every step
-            low = np.clip(BODY.hip_height - self.data.qpos[2], -1.0, 1.0)
-            return torch.full((CELLS * CELLS,), float(low))
-        found = height_map(self.track.clip.scene, self.data.qpos[:3], self.data.qpos[3:7])
-        return torch.tensor(found, dtype=torch.float32)
+        return self.track.ground(self.data.qpos)
 
     def step(self, target: Tensor | Array) -> bool:
         """Hold servo targets (radians, `[47]`) for one step; False at the end."""

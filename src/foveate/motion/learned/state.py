@@ -59,6 +59,12 @@ class State:
         return State(self.place[index], self.turn[index], self.hinges[index], self.speed[index])
 
     @staticmethod
+    def joined(a: State, b: State) -> State:
+        """One after the other along the first axis."""
+        pairs = ((a.place, b.place), (a.turn, b.turn), (a.hinges, b.hinges), (a.speed, b.speed))
+        return State(*(torch.cat(pair) for pair in pairs))
+
+    @staticmethod
     def of(qpos: Array | Tensor, qvel: Array | Tensor) -> State:
         """From MuJoCo's `[..., 54]` and `[..., 53]`."""
         place = torch.as_tensor(qpos, dtype=torch.float32)

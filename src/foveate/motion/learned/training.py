@@ -1,10 +1,11 @@
 """Training: play, learn the world, learn to act in the learned world, repeat.
 
 The one thing to know: this is the paper's way at a size for a CPU. The simulator is never
-differentiated; the policy's gradient flows through the world model. Losses and weights are those
-of ControlVAE. Training begins with what plain servos and noise do: the world model's linear part is
-solved for, and it learns alone for a while, since a policy that follows a world model that knows
-nothing only learns to fall. A checkpoint is written as it goes; the same call goes on from it.
+differentiated; the policy's gradient flows through the world model. Losses are those of ControlVAE,
+weighted so that place counts beside speed. Training begins with what plain servos and noise do:
+the world model's linear part is solved for, and it learns alone for a while, since a policy that
+follows a world model that knows nothing only learns to fall. A checkpoint is written as it goes;
+the same call goes on from it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from torch import Tensor
 
 from ..clip import MotionClip
 from .checkpoint import keep, read
-from .memory import Memory
+from .experience import Experience
 from .nets import Config, Policy, World, distance
-from .play import Episode, Track
-from .state import Bodies, State, Tree, aim, observe
+from .state import aim, observe
 
 WORLD_WEIGHTS = (1.0, 1.0, 4.0, 4.0)
 POLICY_WEIGHTS = (1.0, 0.2, 0.1, 0.02)
@@ -31,11 +31,9 @@ WORLD_STEPS, POLICY_STEPS = 8, 20
 WORLD_BATCH, POLICY_BATCH = 128, 96
 WORLD_BATCHES, POLICY_BATCHES = 3, 2
 WORLD_RATE, POLICY_RATE = 5e-4, 5e-4
-SIMULATIONS, PLAYED = 16, 12  # side by side, control steps of each per iteration
-ROWS = 2000
+PLAYED = 12  # control steps of each simulation per iteration
 FIRST, FIRST_BATCHES = 160, 80  # control steps of servos, batches of the world model after them
 RIDGE = 0.01
-COLOUR = 0.7  # share of the noise that stays from step to step
 
 
 class Learner:
@@ -48,43 +46,22 @@ class Learner:
     """
 
     def __init__(self, clips: Sequence[MotionClip], config: Config | None = None, seed: int = 0):
-        if not clips:
-            raise ValueError("clips is empty; expected at least one clip to learn from")
-        if any(clip.shape != clips[0].shape for clip in clips):
-            raise ValueError("clips are of several bodies; expected one body, train one at a time")
         self.config = config or Config()
         torch.manual_seed(seed)
-        self.rng = np.random.default_rng(seed)
-        self.tracks = [Track(clip, self.config) for clip in clips]
-        self.tree = Tree(clips[0].body)
-        lengths = [len(track) for track in self.tracks]
-        self.first = np.cumsum([0, *lengths[:-1]])
-        self.last = self.first + lengths - 1
-        self.goals = Bodies(
-            *(
-                torch.cat([getattr(track.bodies, name) for track in self.tracks])
-                for name in ("pos", "axes", "vel", "ang")
-            )
-        )
-        self.postures = torch.cat([track.postures for track in self.tracks])
+        self.experience = Experience(clips, self.config, seed)
         self.policy, self.world = Policy(self.config), World(self.config)
         self.policy_step = torch.optim.Adam(self.policy.parameters(), lr=POLICY_RATE)
         self.world_step = torch.optim.AdamW(
             self.world.parameters(), lr=WORLD_RATE, weight_decay=1e-3
         )
-        self.memory = Memory(ROWS, SIMULATIONS)
-        self.episodes: list[Episode] = []
-        self.numbers = np.zeros(SIMULATIONS, int)
-        self.which = np.zeros(SIMULATIONS, int)
-        self.noise = torch.zeros(SIMULATIONS, len(self.postures[0]))
-        self.count, self.iteration = 0, 0
+        self.iteration = 0
         self.history: list[dict[str, float]] = []
 
     def iterate(self) -> dict[str, float]:
         """Play, then a few batches for the world and for the policy; what was measured."""
-        if not self.episodes:
+        if not self.experience.memory.filled:
             self._begin()
-        played = self.play(PLAYED)
+        played = self.experience.play(self.policy, PLAYED)
         world = [self.learn_world() for _ in range(WORLD_BATCHES)]
         policy = [self.learn_policy() for _ in range(POLICY_BATCHES)]
         self.iteration += 1
@@ -99,9 +76,7 @@ class Learner:
 
     def _begin(self) -> None:
         """First experience: the servos (or the policy that was restored), and what it teaches."""
-        for column in range(SIMULATIONS):
-            self.episodes.append(self._episode(column))
-        played = self.play(FIRST)
+        played = self.experience.play(self.policy, FIRST)
         if self.iteration == 0:
             self._scale()
             with torch.no_grad():
@@ -116,69 +91,25 @@ class Learner:
 
     def _scale(self) -> None:
         """Mean and spread of what the nets see, from first experience."""
-        state, after, targets, places = self._steps()
-        bodies = self.tree(state)
+        state, after, targets, places = self.experience.steps()
+        bodies = self.experience.tree(state)
         self.policy.seen.settle(observe(bodies))
-        aimed = aim(bodies, self.goals[self._goal(places, 1)])
+        aimed = aim(bodies, self.experience.goals[self.experience.goal(places, 1)])
         self.policy.aimed.settle(aimed, centred=False)
         self.world.seen.settle(self.world.inputs(state, bodies, targets))
         self.world.change.settle(self.world.changes(state, after), least=1e-3, centred=False)
 
     def _solve(self) -> None:
         """The linear part of the world model, by ridge regression on first experience."""
-        state, after, targets, _ = self._steps()
+        state, after, targets, _ = self.experience.steps()
         world = self.world
-        x = world.seen(world.inputs(state, self.tree(state), targets)).double()
+        x = world.seen(world.inputs(state, self.experience.tree(state), targets)).double()
         x = torch.cat([x, torch.ones(len(x), 1)], 1)
         y = (world.changes(state, after) / world.change.spread).double()
         found = torch.linalg.solve(x.T @ x + RIDGE * len(x) * torch.eye(x.shape[1]), x.T @ y)
         with torch.no_grad():
             world.linear.weight.copy_(found[:-1].T)
             world.linear.bias.copy_(found[-1])
-
-    def _steps(self) -> tuple[State, State, Tensor, np.ndarray]:
-        """Single steps: before, after, targets, places."""
-        at = self.memory.starts(1, self.rng, 4096)
-        after = self.memory.state(self.memory.later(at, 1))
-        return self.memory.state(at), after, self.memory.targets[at], self.memory.places[at]
-
-    def _episode(self, column: int) -> Episode:
-        number = int(self.rng.integers(len(self.tracks)))
-        track = self.tracks[number]
-        self.which[column], self.numbers[column] = number, self.count
-        self.count += 1
-        return Episode(track, int(self.rng.integers(len(track) - 2)), self.config, self.rng)
-
-    def _goal(self, places: np.ndarray, ahead: int) -> np.ndarray:
-        """Rows of the goals `ahead` steps after places (track, sample); the last one stays."""
-        tracks = places[..., 0]
-        return np.minimum(self.first[tracks] + places[..., 1] + ahead, self.last[tracks])
-
-    @torch.no_grad()
-    def play(self, steps: int) -> dict[str, float]:
-        """Simulate with exploration: falls per simulated minute, mean distance of joints in cm."""
-        falls, error = 0, []
-        self.policy.eval()
-        for _ in range(steps):
-            qpos = torch.tensor(np.array([e.data.qpos for e in self.episodes])).float()
-            qvel = torch.tensor(np.array([e.data.qvel for e in self.episodes])).float()
-            maps = torch.stack([e.ground() for e in self.episodes])
-            places = np.stack([self.which, [e.at for e in self.episodes]], axis=1)
-            rows = self._goal(places, 1)
-            bodies = self.tree(State.of(qpos, qvel))
-            offset, _ = self.policy(bodies, self.goals[rows], maps)
-            fresh = (1 - COLOUR**2) ** 0.5 * self.config.noise
-            self.noise = COLOUR * self.noise + fresh * torch.randn_like(offset)
-            targets = self.postures[rows] + offset + self.noise
-            self.memory.add(qpos, qvel, targets, maps, self.numbers, places)
-            away = bodies.pos - self.goals.pos[self._goal(places, 0)]
-            error.append(float(away.norm(dim=-1).mean()) * 100)
-            for column, episode in enumerate(self.episodes):
-                if not episode.step(targets[column]):
-                    falls += episode.fallen
-                    self.episodes[column] = self._episode(column)
-        minutes = steps * SIMULATIONS * self.config.dt / 60
-        return {"falls_per_minute": falls / minutes, "error_cm": float(np.mean(error))}
 
     def learn_world(self) -> float:
         """One batch of rollouts of the world model against what happened."""
@@ -190,33 +121,33 @@ class Learner:
         return self._descend(self._policy_cost(), self.policy_step, self.policy)
 
     def _world_cost(self) -> Tensor:
-        starts = self.memory.starts(WORLD_STEPS, self.rng, WORLD_BATCH)
-        state = self.memory.state(starts)
-        bodies = self.tree(state)
+        tree, memory = self.experience.tree, self.experience.memory
+        starts = memory.starts(WORLD_STEPS, self.experience.rng, WORLD_BATCH)
+        state = memory.state(starts)
+        bodies = tree(state)
         loss = torch.zeros(())
         dt = self.config.dt
         weights = (*WORLD_WEIGHTS[:2], WORLD_WEIGHTS[2] * dt, WORLD_WEIGHTS[3] * dt)
         for step in range(WORLD_STEPS):
-            at = self.memory.later(starts, step)
-            state = self.world(state, bodies, self.memory.targets[at], self.memory.maps[at])
-            bodies = self.tree(state)
+            at = memory.later(starts, step)
+            state = self.world(state, bodies, memory.targets[at], memory.maps[at])
+            bodies = tree(state)
             with torch.no_grad():
-                truth = self.tree(self.memory.state(self.memory.later(starts, step + 1)))
+                truth = tree(memory.state(memory.later(at, 1)))
             loss = loss + distance(bodies, truth, weights).mean()
         return loss / WORLD_STEPS
 
     def _policy_cost(self) -> Tensor:
-        starts = self.memory.starts(1, self.rng, POLICY_BATCH)
-        state, maps = self.memory.state(starts), self.memory.maps[starts]
-        bodies = self.tree(state)
+        state, maps, places = self.experience.beginnings(POLICY_BATCH)
+        bodies = self.experience.tree(state)
         beta = 0.009 * 10 ** min(1.0, self.iteration / 400)
         loss = torch.zeros(())
         for step in range(POLICY_STEPS):
-            rows = self._goal(self.memory.places[starts], step + 1)
-            goal = self.goals[rows]
+            rows = self.experience.goal(places, step + 1)
+            goal = self.experience.goals[rows]
             offset, kl = self.policy(bodies, goal, maps)
-            state = self.world(state, bodies, self.postures[rows] + offset, maps)
-            bodies = self.tree(state)
+            state = self.world(state, bodies, self.experience.postures[rows] + offset, maps)
+            bodies = self.experience.tree(state)
             cost = distance(bodies, goal, POLICY_WEIGHTS)
             cost = cost + HEIGHT * (bodies.pos[..., 2] - goal.pos[..., 2]).abs().mean(-1)
             leaning = bodies.axes[..., 0, 2, :] - goal.axes[..., 0, 2, :]
