@@ -87,3 +87,8 @@ def test_arms_thrown_up_happily_stay_apart():
     joints = fill(design_offline("a man cheers happily")).joints
     assert np.linalg.norm(joints[:, JOINTS.index("L_wrist")] - joints[:, JOINTS.index("R_wrist")],
                           axis=1).min() > 0.2  # fmt: skip
+
+
+def test_longer_is_longer():
+    brief, longer = design_offline("she waves"), design_offline("she waves longer")
+    assert longer.keys[-1].t > 1.5 * brief.keys[-1].t

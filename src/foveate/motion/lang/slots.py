@@ -156,6 +156,9 @@ def _number(frame: Frame, tokens: list[Token], i: int) -> bool:
         if [t.text for t in tokens[i + 1 : i + 3]] == ["and", "again"]:
             frame.times = 4
         return True
+    if token.text == "longer" and i == len(tokens) - 1 and frame.times is None:
+        frame.times = None if frame.seconds else 6  # "wave longer", not "longer steps"
+        return True
     if token.value is None:
         return False
     value = token.value
