@@ -9,9 +9,12 @@ pytest.importorskip("mujoco")
 pytest.importorskip("mink")
 
 from foveate.motion import fill, realize
+from foveate.motion import rotations as rot
+from foveate.motion.body import BODY
 from foveate.motion.filling.com import plan_com, zero_moment
 from foveate.motion.filling.curves import Curve, min_jerk
 from foveate.motion.filling.knots import into_polygon
+from foveate.motion.filling.rolling import rolled
 from foveate.motion.kinematics import centre_of_mass
 from tests.motion.plans import KICK, SOLES, SQUAT, WALK, WAVE, plan, planted_slide, sunk
 
@@ -220,3 +223,13 @@ def test_into_polygon():
     assert into_polygon(np.array([0.5, 0.5]), square, 0.1) == pytest.approx([0.5, 0.5])
     assert into_polygon(np.array([2.0, 0.5]), square, 0.1) == pytest.approx([0.9, 0.5], abs=1e-5)
     assert into_polygon(np.array([9.0, 9.0]), square[:2], 0.1) == pytest.approx([0.5, 0.0])
+
+
+def test_a_pelvis_rolls_on_its_seat():
+    back = rot.axis_angle([0.0, 1.0, 0.0], np.radians(-90.0))
+    moved = rolled(rot.IDENTITY, back, BODY)
+    # it tips over the back end of what it sits on, and then onto its back
+    assert -0.25 < moved[0] < -0.15
+    assert abs(moved[1]) < 1e-9
+    assert np.allclose(rolled(back, rot.IDENTITY, BODY), -moved, atol=1e-9)
+    assert np.allclose(rolled(back, back, BODY), 0.0)

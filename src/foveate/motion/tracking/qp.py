@@ -31,7 +31,7 @@ from .program import TORQUE, solve
 from .reference import Reference
 from .tasks import Tasks
 
-SEATED = 10.0  # weight of the pelvis while a seat carries it
+SEATED = 40.0  # weight of the pelvis while a seat carries it
 CONTACT, CONTACT_RATE, CONTACT_KP = 30.0, 25.0, 150.0
 PUSHING_LEGS = 0.1  # weight of the hinges of the legs while they push
 _LEGS = 6 + np.array(

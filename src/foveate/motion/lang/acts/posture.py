@@ -218,7 +218,7 @@ def lie(f: Frame, s: State) -> list[Step]:
             step(1.2, "squats low", f"B_hip 122, B_knee 138, B_ankle 35, torso 50, {arms}",
                  steady=True),
             step(0.9, "sits back onto the floor", f"B_hip 118 abd 4, B_knee 104, B_ankle 6, "
-                 f"torso 70, {arms}", steady=True, contacts=[*FEET, "pelvis"],
+                 f"torso 74, head_look 30, {arms}", steady=True, contacts=[*FEET, "pelvis"],
                  root={"pitch_deg": -20.0}),
         ]  # fmt: skip
     arms = "B_shoulder elev 50 plane 86, B_elbow 30"
