@@ -202,4 +202,5 @@ def _expected(shade: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     centre = np.clip(shade * BINS - 0.5, 0, BINS - 1)
     fine = np.arange(256) / 255 * (BINS - 1)
     tables = np.stack([np.interp(fine, np.arange(BINS), row) for row in deviation], axis=-1)
-    return tables.astype(np.float32)[np.rint(centre * (255 / (BINS - 1))).astype(np.uint8)]
+    index = np.rint(centre * (255 / (BINS - 1))).astype(np.uint8)
+    return cv2.LUT(cv2.merge([index] * 3), tables.astype(np.float32)[None])

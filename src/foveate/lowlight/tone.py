@@ -144,12 +144,13 @@ def decide(thumbnail: np.ndarray, strength: float = 1.0, ev: float | None = None
     else:
         before = float(to_code(linear @ LUMA).mean())
         aim = before + strength * max(0.0, TARGET - before)
-        exposure = _solve(aim, lambda gain: to_code(luminance * gain).mean(), limit)
+        few = _representatives(luminance)
+        exposure = _solve(aim, lambda gain: to_code(few * gain).mean(), limit)
         if 1 < exposure < limit:  # bright enough, but no white yet: go on towards it
             further = exposure * (limit / exposure) ** (TOWARDS_WHITE * min(strength, 1.0))
-            most = _solve(aim + ABOVE, lambda gain: to_code(luminance * gain).mean(), limit)
+            most = _solve(aim + ABOVE, lambda gain: to_code(few * gain).mean(), limit)
             exposure = max(exposure, min(further, most))
-        seen = np.minimum(luminance * exposure, 1)
+        seen = np.minimum(few * exposure, 1)
         opening = _solve(aim, lambda k: to_code(seen * _gain(seen, k)).mean(), MOST_OPENING)
     if exposure * opening < 1.02:  # bright already
         exposure, opening, floor = 1.0, 1.0, np.zeros(3, np.float32)
@@ -165,6 +166,14 @@ def _floor(linear: np.ndarray) -> np.ndarray:
     dark = np.clip((0.25 - float(to_code(luminance).mean())) / 0.1, 0, 1)  # fog is no noise
     limit = dark * min(0.004, 0.3 * float(np.median(luminance)))
     return np.minimum(0.9 * darkest, limit).astype(np.float32)
+
+
+def _representatives(values: np.ndarray, count: int = 4096) -> np.ndarray:
+    """Values at evenly spaced ranks: a mean over them is the mean over all, and quicker."""
+    if values.size <= count:
+        return values
+    ranks = ((np.arange(count) + 0.5) * values.size / count).astype(int)
+    return np.sort(values, axis=None)[ranks]
 
 
 def _solve(aim: float, brightness, limit: float) -> float:
@@ -199,7 +208,7 @@ def _toned(
     light = light * (pressed / np.maximum(y, 1e-6))[..., None]
     light = np.maximum(pressed[..., None] + vivid * (light - pressed[..., None]), 0)
     # a channel above white would change the hue: mix with grey until it fits
-    most = light.max(axis=-1)
+    most = np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])  # quicker than max
     room = np.clip((1 - pressed) / np.maximum(most - pressed, 1e-6), 0, 1)
     share = np.where(most > 1, room, 1)[..., None]
     return pressed[..., None] + share * (light - pressed[..., None])
