@@ -32,7 +32,7 @@ from foveate.models import HeadwiseCache, assets
 from foveate.tune.moa.plan import MoAPlan
 
 RESULTS = Path(__file__).parent / "results"
-PLAN = RESULTS / "moa-plan-0.5.json"  # from benchmarks.moa_quality
+PLAN = RESULTS / "moa-8192-moa-0.5.json"  # from benchmarks.moa_quality
 STEPS = 256  # room for the steps that are timed
 DYNAMIC, STATIC, OURS = "dynamic cache, SDPA", "static cache, SDPA", "static cache, foveate"
 UNIFORM, FLOAT, CODES = "uniform spans", "MoA spans", "MoA spans, INT8"

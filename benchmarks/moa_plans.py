@@ -34,13 +34,13 @@ DENSITIES = (0.75, 0.5, 0.25)
 CALIBRATED = 0.45  # share of the novel that plans may come from
 STREAMING = 256  # tokens of a head that only streams, sink included
 _FULL = Settings(
-    (2048, 4096, 8192), 0.5, beyond=(3072,), samples=12, validation=5120, items=6, plans=6
+    (2048, 4096, 8192), 0.5, beyond=(3072,), samples=(12, 12, 3), validation=5120, items=6, plans=6
 )
 SEARCHES = {
     "MoA": _FULL,
     "MoA-joint": replace(_FULL, score="joint"),
-    "MoA-plain": replace(_FULL, kinds=("recall", "summary"), samples=8),
-    "MoA-short": replace(_FULL, lengths=(2048,), beyond=(3072, 4096, 8192)),
+    "MoA-plain": replace(_FULL, kinds=("recall", "summary"), samples=(8, 8, 2)),
+    "MoA-short": replace(_FULL, lengths=(2048,), samples=12, beyond=(3072, 4096, 8192)),
 }
 FEW = ("MoA-joint", "MoA-plain", "MoA-short")  # not at every density
 WAYS = (

@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--samples", type=int, default=40)
     add("--device", default="cpu")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the evaluation")
-    add("--merge", metavar="DEVICE", help="read nothing, put cells*.json of a device together")
+    add("--merge", metavar="DEVICE", help="read nothing, put cells*.json that it filled together")
     add("--only", choices=STEPS, help="stop after this step")
     add("--share", default="1/1", help="take the I-th of N parts of the samples, as I/N")
     add("--ways", default=",".join(WAYS), help="some of them, to share the work")
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         "profiled": moa_plans.SEARCHES["MoA"].lengths,
         "lengths": LENGTHS,
         "commit": commit(),
-        "versions": versions("torch", "transformers"),
+        "versions": None if args.merge else versions("torch", "transformers"),
         "device": args.merge or device,
         "records": summary(cells_of(args.work, about), plans),
     }

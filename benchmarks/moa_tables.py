@@ -30,7 +30,6 @@ def parts() -> dict[str, Callable[[], str]]:
     """The generated parts of docs/moa.md and docs/claims.md that speak of MoA."""
     return {
         "moaclaims": claims_table,
-        "moalonger": longer_table,
         "moaquality": quality_table,
         "moareach": reach_table,
         "moasearches": searches_table,
@@ -48,19 +47,12 @@ def load(name: str) -> Record | None:
 class Lookup:
     """Numbers of both records; LookupError, with words, for what was not measured."""
 
-    def quality(
-        self, way: str, task: str, length: int, value: str, file: str = "moa-quality.json"
-    ) -> float:
+    def quality(self, way: str, task: str, length: int, value: str) -> float:
         """A value of one way at one task and length."""
-        for record in (load(file) or {"records": []})["records"]:
+        for record in (load("moa-quality.json") or {"records": []})["records"]:
             if (record["way"], record["task"], record.get("length")) == (way, task, length):
                 return record[value]
-        raise LookupError(f"{way} is not in {file}")
-
-    def beyond(self) -> str:
-        """The way at density 0.5 whose plan was made on texts of at most 4096 tokens."""
-        document = load("moa-quality.json") or {"profiled": [0]}
-        return "MoA 0.5" if max(document["profiled"]) <= 4096 else "MoA-short 0.5"
+        raise LookupError(f"{way} is not in moa-quality.json")
 
     def reach(self, way: str, task: str = "needle_text") -> tuple[int, int]:
         """Effective context in tokens, and how many of them a head keeps on average."""
@@ -108,13 +100,8 @@ def searches_table() -> str:
     return _quality(SEARCHES, {name: TASKS[name] for name in ("needle_text", "multikey")})
 
 
-def longer_table() -> str:
-    """One number found with plans that were profiled up to 8192 tokens."""
-    return _quality(KINDS | SEARCHES | KINDS, {"needle_text": "one number"}, "moa-longer.json")
-
-
-def _quality(kinds: dict[str, str], tasks: dict[str, str], file: str = "moa-quality.json") -> str:
-    document = load(file)
+def _quality(kinds: dict[str, str], tasks: dict[str, str]) -> str:
+    document = load("moa-quality.json")
     if document is None:
         return "Not measured yet: `python -m benchmarks.moa_quality` fills this in."
     cells = {(r["way"], r["task"], r["length"]): r for r in document["records"] if "length" in r}
