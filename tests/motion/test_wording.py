@@ -24,6 +24,8 @@ def told(text):
         ("walk forward without turning and wave", "walk wave"),
         ("he does not turn around and walks away", "walk"),
         ("walk, but not too fast", "walk"),
+        ("instead of running he tiptoes past the baby", "tiptoe"),
+        ("he claps three times but does not smile", "clap"),
     ],
 )
 def test_what_is_denied_is_left_out(text, expected):
@@ -43,6 +45,7 @@ def test_a_denial_is_said():
         ("make a video of a woman dancing", "dance"),
         ("could you please clap", "clap"),
         ("look at me", "look"),
+        ("show me how an elephant walks", "elephant"),
     ],
 )
 def test_requests_are_no_actions(text, expected):

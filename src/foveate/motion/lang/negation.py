@@ -39,7 +39,8 @@ def denied(tokens: Sequence[Token]) -> tuple[list[Token], list[str]]:
         if last > i:
             for token in tokens[i:last]:
                 token.used = True
-            out.append(" ".join(t.text for t in tokens[i:last]))
+            if tokens[last - 1].lemma != "stop":  # "never stops waving" leaves nothing out
+                out.append(" ".join(t.text for t in tokens[i:last]))
             i = last
             continue
         kept.append(tokens[i])
@@ -62,10 +63,13 @@ def _end(tokens: Sequence[Token], i: int) -> int:
     if word == "not" and following[0].text in DEGREES:
         return min(start + 2, len(tokens))
     bare = word in ("not", "never")  # "not walk", but "without walking", "instead of walking"
-    if not any(_acts(t) and (bare or t.form == "ing") for t in following[:2]):
+    helped = bare and i > 0 and tokens[i - 1].text in ("do", "does", "did", "will", "can")
+    if not helped and not any(_acts(t) and (bare or t.form == "ing") for t in following[:2]):
         return i
     at = start
     while at < len(tokens) and tokens[at].text not in ENDS:
+        if at > start and tokens[at].text in ("he", "she", "they", "i"):
+            break  # "instead of running he walks"
         if tokens[at].text == "and" and at + 1 < len(tokens):
             goes_on = tokens[at + 1]
             verb = goes_on.text == goes_on.lemma if bare else goes_on.form == "ing"
