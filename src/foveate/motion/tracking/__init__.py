@@ -84,9 +84,9 @@ def track(
         return any(attempt.good for attempt in tried)
 
     if method in ("auto", "T1"):
-        for toes in (False, True):
+        for toes in (True, False) if _over_toes(clip) else (False, True):
             wanted = reference_of(clip, model, toes=toes)
-            if toes and np.array_equal(wanted.active, reference.active):
+            if tried and np.array_equal(wanted.active, tried[0].reference.active):
                 break  # the toes carry already
             name = ", on the toes" if toes else ""
             for preset in PRESETS:
@@ -139,6 +139,15 @@ def _sampled(
     return Rollout(*joined, after.fell)
 
 
+def _over_toes(clip: MotionClip) -> bool:
+    """Whether the clip kneels down over its toes, which nobody does without pressing with them."""
+    if not {"L_knee", "R_knee", "L_toes", "R_toes"} <= set(clip.contacts):
+        return False
+    others = [touches for part, touches in clip.contacts.items() if not part.endswith("_toes")]
+    both = clip.contacts["L_toes"] & clip.contacts["R_toes"]
+    return bool((both & ~np.any(others, axis=0)).sum() > 0.2 * clip.fps)
+
+
 class _Attempt:
     """One rollout and how good it is."""
 
@@ -149,6 +158,7 @@ class _Attempt:
         from ..kinematics import fk_qpos
 
         self.tracker, self.preset, self.rollout = tracker, preset, rollout
+        self.reference = reference
         count = len(rollout.qpos)
         if count:
             places = fk_qpos(rollout.qpos, clip.body)[0]
