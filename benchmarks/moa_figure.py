@@ -26,7 +26,7 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         'aria-label="Numbers found in a novel, by length, at three densities">',
         f"<style>{STYLE}</style>",
-        '<text class="title" x="16" y="24">Numbers found in a novel, by tokens read</text>',
+        '<text class="title" x="16" y="24">Numbers found, by tokens read</text>',
     ]
     if document is None:
         return "\n".join([*lines, '<text x="16" y="60">not measured yet</text>', "</svg>", ""])
