@@ -51,6 +51,9 @@ _COMMON = {
     "crouch": 0.0, "bounce": 0.0, "heel_lift": 0.0, "asymmetry": 0.0,
 }  # fmt: skip
 
+_WARY = {"length": 0.4, "swing_s": 0.5, "double_s": 0.2}
+"""A walk over ground that is not even."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -75,6 +78,8 @@ def settle(gait: Gait, expander: Expander) -> Steps:
     """The defaults of the kind, what the plan says, and the style."""
     style, scale = expander.style, expander.body.leg_length / 0.8146
     base = _COMMON | _KINDS[gait.kind]
+    if gait.kind == "walk" and any(o.shape == "heightfield" for o in expander.scene.objects):
+        base |= _WARY
 
     def told(name: str) -> float:
         value = getattr(gait, name)
