@@ -42,6 +42,7 @@ def joined(folder: Path) -> dict[str, Any]:
         "sets": list(first["sets"]),
         "table": {},
         "gate": {},
+        "bridge": {},
     }
     names = [n for n in first["scores"] if all(n in r["scores"] for r in runs)]
     for name in names:
@@ -56,14 +57,15 @@ def joined(folder: Path) -> dict[str, Any]:
             for which in first["scores"][name]  # other uses may have been scored on one set only
         }
     rivals = [n for n in ("plain-power", "plain-camera", "analytic") if n in names]
-    for rival in rivals if "reenet" in names else []:
-        result["gate"][rival] = {
-            which: {
-                **{str(k): _difference(runs, rival, which, k) for k in RATIOS},
-                "all": _difference(runs, rival, which, None),
+    for ours, place in (("reenet", "gate"), ("bridge", "bridge")):
+        for rival in rivals if ours in names else []:
+            result[place][rival] = {
+                which: {
+                    **{str(k): _difference(runs, ours, rival, which, k) for k in RATIOS},
+                    "all": _difference(runs, ours, rival, which, None),
+                }
+                for which in first["sets"]
             }
-            for which in first["sets"]
-        }
     return result
 
 
@@ -79,8 +81,10 @@ def _mean(runs: list, name: str, which: str, metric: str, ratio: float | None) -
     return {"mean": round(middle, 4), "seeds": [round(m, 4) for m in means], "sd": round(spread, 4)}
 
 
-def _difference(runs: list, rival: str, which: str, ratio: float | None) -> dict[str, Any]:
-    """REENet minus a rival in dB: mean over seeds, 95 % interval by bootstrap over photographs."""
+def _difference(
+    runs: list, ours: str, rival: str, which: str, ratio: float | None
+) -> dict[str, Any]:
+    """One network minus another in dB: mean over seeds, 95 % interval over photographs."""
     photos = [
         p
         for p, k in zip(
@@ -92,7 +96,7 @@ def _difference(runs: list, rival: str, which: str, ratio: float | None) -> dict
         [
             a - b
             for a, b in zip(
-                _picked(r, "reenet", which, "psnr", ratio),
+                _picked(r, ours, which, "psnr", ratio),
                 _picked(r, rival, which, "psnr", ratio),
                 strict=True,
             )
