@@ -157,6 +157,16 @@ def test_a_broken_checkpoint_is_refused(tmp_path):
         track_learned(fill(SQUAT), path)
 
 
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    from foveate.motion.learned import track_learned
+    from foveate.motion.learned.checkpoint import keep
+
+    path = tmp_path / "x.pt"
+    keep(path, config=SMALL.to_json(), policy={"old": torch.zeros(1)}, world={})
+    with pytest.raises(ValueError, match="another version"):
+        track_learned(fill(SQUAT), path)
+
+
 def test_clips_of_several_bodies_are_refused(tmp_path):
     from foveate.motion import BodyShape
     from foveate.motion.learned import train

@@ -14,7 +14,7 @@ import torch
 
 from ..body import JOINT
 from ..clip import MotionClip, Report
-from .checkpoint import read
+from .checkpoint import load, read
 from .nets import Config, Policy
 from .play import HEAD_LIMIT, Episode, Track
 from .state import State, Tree
@@ -28,20 +28,20 @@ def track_learned(clip: MotionClip, checkpoint: str | Path | None) -> MotionClip
 
     Args:
         clip: What to perform.
-        checkpoint: Of `train`; None holds the reference's posture with plain servos instead.
+        checkpoint: Of `train`; None follows the reference with plain servos instead.
 
     Returns:
         A clip at the control rate (20 frames per second), as long as it stayed up.
 
     Raises:
-        ValueError: The checkpoint is not one.
+        ValueError: The checkpoint is not one, or of another version.
     """
     config, policy = Config(), None
     if checkpoint is not None:
         held = read(checkpoint)
         config = Config(**held["config"])
         policy = Policy(config)
-        policy.load_state_dict(held["policy"])
+        load(policy, held["policy"], checkpoint)
         policy.eval()
     track, tree = Track(clip, config), Tree(clip.body)
     episode, rows, going = Episode(track, 0, config), [track.qpos[0]], True

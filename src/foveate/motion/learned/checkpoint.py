@@ -27,3 +27,13 @@ def read(path: str | Path) -> dict[str, Any]:
     if not isinstance(held, dict) or not {"config", "policy", "world"} <= set(held):
         raise ValueError(f"{path} is not a checkpoint of the learned tracker")
     return held
+
+
+def load(net: torch.nn.Module, weights: dict[str, Any], path: str | Path) -> None:
+    """Give a net its weights; ValueError if they are those of another kind of net."""
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError:
+        raise ValueError(
+            f"{path} was written by another version of the learned tracker; train anew"
+        ) from None

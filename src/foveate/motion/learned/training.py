@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..clip import MotionClip
-from .checkpoint import keep, read
+from .checkpoint import keep, load, read
 from .experience import Experience
 from .nets import Config, Policy, World, distance
 from .state import aim, observe
@@ -184,8 +184,8 @@ class Learner:
         held = read(path)
         if held["config"] != self.config.to_json():
             raise ValueError(f"{path} holds a net of other sizes ({held['config']})")
-        self.policy.load_state_dict(held["policy"])
-        self.world.load_state_dict(held["world"])
+        load(self.policy, held["policy"], path)
+        load(self.world, held["world"], path)
         self.policy_step.load_state_dict(held["policy_step"])
         self.world_step.load_state_dict(held["world_step"])
         self.iteration, self.history = held["iteration"], held["history"]
