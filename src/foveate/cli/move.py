@@ -109,6 +109,9 @@ def _needed() -> None:
         import scipy  # noqa: F401
     except ModuleNotFoundError as error:
         raise BadInput(f"{error.name} is not installed: pip install 'foveate[motion]'") from None
+    except (ImportError, AttributeError, RuntimeError) as error:
+        # mujoco loads what MUJOCO_GL names at once, whether it is needed or not
+        raise BadInput(f"mujoco does not load ({error}); unset MUJOCO_GL if it is set") from None
 
 
 def make(text: str, args: argparse.Namespace) -> int:

@@ -52,6 +52,8 @@ def _context(width: int, height: int):
     Raises:
         RuntimeError: None of the ways works here; the message has the reason of each.
     """
+    import mujoco
+
     asked = (foreign("MUJOCO_GL") or "").lower()
     refused = []
     for name in [asked] if asked in ("egl", "osmesa", "glfw") else ["egl", "osmesa"]:
@@ -61,6 +63,8 @@ def _context(width: int, height: int):
             module = __import__(f"mujoco.{name}", fromlist=["GLContext"])
             context = module.GLContext(width, height)
             context.make_current()
+            # a window system without a display gives a context that draws nothing, and no error
+            mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), 100).free()
             return context
         except Exception as error:  # drivers fail in every way there is
             refused.append(f"{name}: {type(error).__name__} {' '.join(str(error).split())[:120]}")
