@@ -62,9 +62,14 @@ def test_verdicts_follow_the_numbers(runs, tmp_path, monkeypatch):
     rows = tables.claims_table().splitlines()[2:]
     assert rows[1].endswith("| holds |")
     assert "×300 +1.00 dB" in rows[1]
+    assert rows[2].endswith("| not measured | open |"), "no bridge was trained in these runs"
     result["gate"]["plain-power"]["same camera"]["300"]["mean"] = -0.1
     (tmp_path / "lowlight-reenet.json").write_text(json.dumps(result))
     assert tables.claims_table().splitlines()[3].endswith("| not at every ratio |")
+    result["bridge"] = {"plain-power": result["gate"]["analytic"]}
+    (tmp_path / "lowlight-reenet.json").write_text(json.dumps(result))
+    assert tables.claims_table().splitlines()[4].endswith("| holds |")
+    assert "with the bridge, minus plain U-Net" in tables.gate_table()
     assert "| **after REENet** | 27.55 |" in tables.score_table("same camera", "psnr", 2)
 
 
