@@ -176,6 +176,7 @@ def pat(f: Frame, s: State) -> list[Step]:
         back = release(s, side)
         back.dofs |= {"torso.flex": 0.0, "head_look.flex": 0.0}
         return [*made, back]
+    part = "neck" if "neck" in f.text.split() else part
     return _rub(f, s, part, f"pats the {part}", 0.2, 16)
 
 
