@@ -53,6 +53,9 @@ _COMMON = {
 
 _WARY = {"length": 0.4, "swing_s": 0.5, "double_s": 0.2}
 """A walk over ground that is not even."""
+_STRIDE, _BRISK = 0.5, {"swing_s": 0.5, "double_s": 0.15}
+"""Stones farther apart than this, metres, are crossed at a walk: a body that stops over each of
+them cannot bring its weight to the next before the leg behind is too short."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ def settle(gait: Gait, expander: Expander) -> Steps:
     base = _COMMON | _KINDS[gait.kind]
     if gait.kind == "walk" and any(o.shape == "heightfield" for o in expander.scene.objects):
         base |= _WARY
+    if gait.kind == "stones" and _widest(gait, expander) > _STRIDE:
+        base |= _BRISK
 
     def told(name: str) -> float:
         value = getattr(gait, name)
@@ -105,6 +110,12 @@ def settle(gait: Gait, expander: Expander) -> Steps:
         asymmetry=told("asymmetry"),
         direction=np.radians(direction),
     )
+
+
+def _widest(gait: Gait, expander: Expander) -> float:
+    """The largest distance between the middles of things that are stepped onto, metres."""
+    places = np.array([expander.scene[name].position[:2] for name in gait.onto or ()])
+    return float(np.linalg.norm(np.diff(places, axis=0), axis=1).max(initial=0.0))
 
 
 def walk(expander: Expander, gait: Gait, hinges: Array) -> None:
