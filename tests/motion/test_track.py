@@ -152,6 +152,10 @@ def test_a_body_that_sat_stands_up_again():
     assert clip.report.end_error_cm < 5
 
 
+def test_stones_farther_apart_than_a_slow_step_are_crossed():
+    assert studies.stones((0.55,), 1)[0]["crossed"] == 1.0
+
+
 def test_a_push_is_recovered():
     clip = fill(plan({"dt": 2.0, "dofs": {"R_elbow.flex": 30}}))
     model = model_of(clip.shape)
