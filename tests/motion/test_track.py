@@ -213,6 +213,15 @@ def test_uneven_ground_is_walked():
     )
 
 
+def test_a_long_clip_that_only_strays_is_not_sampled_from_its_beginning(monkeypatch):
+    def sampled(*args):
+        raise AssertionError("sampled")
+
+    monkeypatch.setattr("foveate.motion.tracking.GOOD_CM", -1.0)  # so that nothing is near enough
+    monkeypatch.setattr("foveate.motion.tracking.sampling.Sampler.run", sampled)
+    assert track(fill(WAVE), "rescue", patience=1.0).report.attempts
+
+
 @pytest.mark.slow
 def test_sampling_follows_without_contacts_or_derivatives():
     clip = track(fill(RAISE), "T2", seed=1)

@@ -98,9 +98,10 @@ def track(
                 break
     if method == "T2" or (method in ("auto", "rescue") and not good()):
         before = tracker.run(PRESETS[0])
-        left = (len(reference) - len(before.qpos)) / reference.rate + LEAD
+        start = _resumed(before, reference)
+        left = (len(reference) - start) / reference.rate
         if method == "T2" or left <= patience:
-            rollout = _sampled(clip, model, reference, before, seed, progress)
+            rollout = _sampled(clip, model, reference, before, start, seed, progress)
             tried.append(_Attempt("T2", "sampling", rollout, reference, clip))
     if method == "T4" or (method in ("auto", "rescue") and not good()):
         for share in ASSIST:
@@ -117,19 +118,24 @@ def track(
     return found
 
 
+def _resumed(before: Rollout, reference: Reference) -> int:
+    """Where sampling begins: shortly before T1 fell, or at the beginning if it only strayed."""
+    return max(0, len(before.qpos) - round(LEAD * reference.rate)) if before.fell else 0
+
+
 def _sampled(
     clip: MotionClip,
     model: mujoco.MjModel,
     reference: Reference,
     before: Rollout,
+    start: int,
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> Rollout:
-    """T1 until shortly before it failed, sampling from there."""
+    """T1 until `start`, sampling from there."""
     from .qp import Rollout
     from .sampling import Sampler
 
-    start = max(0, len(before.qpos) - round(LEAD * reference.rate)) if before.fell else 0
     state = (before.qpos[start], before.qvel[start]) if start else None
     after = Sampler(model, reference, clip.body, clip.scene, seed).run(start, state, progress)
     joined = (
