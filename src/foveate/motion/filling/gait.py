@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KINDS: dict[str, dict[str, float]] = {
     "walk": {"length": 0.48, "swing_s": 0.46, "double_s": 0.14, "lift": 0.07},
     "jog": {"length": 0.52, "swing_s": 0.42, "double_s": 0.1, "lift": 0.1, "lean_deg": 6},
-    "run": {"length": 0.62, "swing_s": 0.4, "double_s": 0.1, "lift": 0.1, "lean_deg": 6},
+    "run": {"length": 0.6, "swing_s": 0.4, "double_s": 0.1, "lift": 0.1, "lean_deg": 8},
     "march": {
         "length": 0.36, "swing_s": 0.9, "double_s": 0.3, "lift": 0.25, "knee_lift_deg": 70,
         "arm_swing": 1.6,

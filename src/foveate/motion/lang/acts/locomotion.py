@@ -15,7 +15,7 @@ from .common import (
     step,
 )
 
-STRIDE = {"walk": 0.48, "run": 0.62, "jog": 0.52, "march": 0.4, "tiptoe": 0.3, "sneak": 0.36,
+STRIDE = {"walk": 0.48, "run": 0.6, "jog": 0.52, "march": 0.4, "tiptoe": 0.3, "sneak": 0.36,
           "limp": 0.32, "shuffle": 0.2, "stagger": 0.34, "skip": 0.45, "back-step": 0.3,
           "side-step": 0.3, "hop": 0.25, "stairs": 0.3, "turn": 0.0}  # fmt: skip
 """Metres per step, as in the gaits' own defaults."""
@@ -97,6 +97,8 @@ def one_gait(f: Frame, s: State, kind: str, direction: float, turn: float) -> St
     if not s.carrying:
         free = [x for x in "LR" if x not in s.held]
         dofs = arms_down(*free) if free else {}
+        if kind in ("run", "jog"):  # who runs bends the arms
+            dofs |= {f"{side}_elbow.flex": 80.0 for side in free}
     dofs |= {n: 0.0 for n in s.dofs if n.split(".")[0] == "torso"}
     return Step(dt, dofs, text, gait=told)
 
