@@ -47,15 +47,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batches", default="1,4,8")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--plan", type=Path, default=PLAN)
     parser.add_argument("--out", type=Path, default=RESULTS / "moa.json")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    model, _ = assets.load("smollm2-135m", dtype=torch.float32)
+    model, _ = assets.load("smollm2-135m", dtype=getattr(torch, args.dtype))
     plan = MoAPlan.load(args.plan) if args.plan.exists() else None
     document = {
         "kind": "moa",
-        "model": "SmolLM2-135M, float32",
+        "model": f"SmolLM2-135M, {args.dtype}",
         "tokens": args.tokens,
         "threads": args.threads,
         "plan": None if plan is None else args.plan.name,
@@ -87,7 +88,7 @@ def measure(model: Any, plan: MoAPlan | None, tokens: int, batch: int, rounds: i
     print(f"batch {batch}: whole steps", file=sys.stderr, flush=True)
     whole = interleave(steps, rounds, warmup=1, shortest=0.3)
     print(f"batch {batch}: attention", file=sys.stderr, flush=True)
-    shape = (model.config.num_attention_heads, model.config.head_dim)
+    shape = (model.config.num_attention_heads, model.config.head_dim, model.dtype)
     parts = {n: attention_of(n, c, tokens - STEPS, batch, *shape) for n, c in caches.items()}
     alone = interleave(parts, rounds, warmup=1, shortest=0.3)
     base = dense_bytes(model, tokens, batch)
@@ -114,7 +115,7 @@ def filled(model: Any, plan: MoAPlan | None, tokens: int, batch: int) -> dict[st
         caches[CODES] = HeadwiseCache(model, uniform, tokens, codes="int8")
     torch.manual_seed(0)
     shape = (batch, config.num_key_value_heads, tokens - STEPS, config.head_dim)
-    k, v = torch.randn(shape), torch.randn(shape)
+    k, v = (torch.randn(shape, dtype=model.dtype) for _ in range(2))
     for cache in {id(cache): cache for cache in caches.values()}.values():
         for number in range(config.num_hidden_layers):
             if isinstance(cache, HeadwiseCache):
@@ -135,10 +136,10 @@ def step(model: Any, name: str, cache: Any, batch: int) -> Tensor:
 
 
 def attention_of(
-    name: str, cache: Any, tokens: int, batch: int, heads: int, dim: int
+    name: str, cache: Any, tokens: int, batch: int, heads: int, dim: int, dtype: torch.dtype
 ) -> Callable[[], None]:
     """Attention of one query for each head and row over the first tokens of every layer."""
-    q = torch.randn(batch, heads, 1, dim)
+    q = torch.randn(batch, heads, 1, dim, dtype=dtype)
 
     def run() -> None:
         for layer in cache.layers:

@@ -35,6 +35,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "moasearches": searches_table,
         "moasolver": solver_table,
         "moaspeed": speed_table,
+        "moaspeedbf16": lambda: speed_table(BF16),
     }
 
 
@@ -62,13 +63,13 @@ class Lookup:
             raise LookupError(f"{way} is not in moa-quality.json")
         return found
 
-    def speed(self, cache: str, batch: int, value: str) -> float:
+    def speed(self, cache: str, batch: int, value: str, name: str = "moa.json") -> float:
         """A value of one cache at one batch size; the median where there are several."""
-        for record in (load("moa.json") or {"records": []})["records"]:
+        for record in (load(name) or {"records": []})["records"]:
             if (record["cache"], record["batch"]) == (cache, batch):
                 found = record[value]
                 return found["median"] if isinstance(found, dict) else found
-        raise LookupError("no moa.json")
+        raise LookupError(f"no {cache} in {name}")
 
     def solver(self, name: str, value: str) -> float:
         """The largest value among the programs of one size."""
@@ -178,9 +179,12 @@ def _off(record: Record, way: str) -> str:
     return f" *({record['density']:.2f})*" if abs(record["density"] - density) > 0.02 else ""
 
 
-def speed_table() -> str:
+BF16 = "moa-bfloat16.json"
+
+
+def speed_table(name: str = "moa.json") -> str:
     """A row for each cache and batch size."""
-    document = load("moa.json")
+    document = load(name)
     if document is None:
         return "Not measured yet: `python -m benchmarks.moa` fills this in."
     lines = [

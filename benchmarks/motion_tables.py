@@ -103,11 +103,11 @@ def newcomers_table(document: dict[str, Any]) -> str:
     made = [o for o in rows if o.status == "done"]
     whole = sum(not o.unmatched for o in made)
     free = sum(o.physical is True and not o.fell for o in made)
-    lost = "; ".join(o.text for o in rows if o.status != "done") or "none"
+    lost = "; ".join(o.text for o in rows if o.status != "done")
     return markdown(
         ["sentences", "an action was found", "every content word understood", "tracked unaided"],
         [[str(len(rows)), str(len(made)), str(whole), f"{free}/{len(made)}"]],
-    ) + f"\n\nNothing was found in: {lost}."  # fmt: skip
+    ) + (f"\n\nNothing was found in: {lost}." if lost else "")  # fmt: skip
 
 
 def speed_table(document: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ NOT_YET = "Not measured yet: `python -m benchmarks.vsa_study` fills this in."
 BASELINES = ("Compress KV", "Spatial-Temporal", "Spatial-Full", "Strided Window", "Local")
 MAIN = ("dense", "VSA", *BASELINES)
 VARIANTS = ("VSA", "fine stage only", "max pooling", "conv pooling")
+LARGER = ("VSA", "VSA K=16", "VSA K=8", "fine stage only", "max pooling")
 
 Record = dict[str, Any]
 
@@ -31,6 +32,7 @@ def parts() -> dict[str, Callable[[], str]]:
     return {
         "vsaclaims": claims_table,
         "vsaarms": lambda: arms_table(MAIN),
+        "vsalarger": lambda: arms_table(LARGER, against="VSA"),
         "vsavariants": lambda: arms_table(VARIANTS, against="VSA", name=TINY),
         "vsasweep": lambda: sweep_table(TINY),
         "vsatiny": lambda: scale_line(TINY),
