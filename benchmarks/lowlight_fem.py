@@ -22,7 +22,7 @@ import torch
 
 from foveate.lowlight import weights
 from foveate.lowlight.fem.factors import Factors
-from foveate.lowlight.fem.run import Budget, default_configs, make_data, run
+from foveate.lowlight.fem.trainings import Budget, default_configs, make_data, run
 from foveate.lowlight.pairs import LowLight
 
 from .lowlight_split import SIDE, TEST, TRAIN, photographs

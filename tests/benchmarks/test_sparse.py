@@ -15,14 +15,6 @@ from benchmarks.sparse_statements import CLAIMS
 from foveate import Sparge
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def layer():
     return sparse_claims.made_up(1024, heads=2)

@@ -7,17 +7,19 @@ import torch
 
 from foveate.lowlight.fem import effects, report
 from foveate.lowlight.fem.factors import FACTORS, Factors, build_input, naive_input, preset, stored
-from foveate.lowlight.fem.run import Budget, default_configs, make_data, raw_data, run
+from foveate.lowlight.fem.trainings import Budget, default_configs, make_data, raw_data, run
 from foveate.lowlight.jpeg import compress
 from foveate.lowlight.pairs import LowLight, Source
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def test_no_module_hides_a_public_name():
+    from types import ModuleType
+
+    from foveate.lowlight import datasets, fem, reenet
+
+    for room in (datasets, fem, reenet):
+        for name in room.__all__ * 2:  # loading one name may have loaded a module called as another
+            assert not isinstance(getattr(room, name), ModuleType), f"{room.__name__}.{name}"
 
 
 def photos(count=3, size=64, seed=8):

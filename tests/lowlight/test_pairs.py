@@ -11,14 +11,6 @@ from foveate.lowlight.raw_pairs import RawFolder, RawSource, crop
 from foveate.lowlight.sensor import SensorNoise
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def photos(count=3, size=64):
     generator = torch.Generator().manual_seed(8)
     small = torch.rand(count, 3, 6, 6, generator=generator)

@@ -18,14 +18,6 @@ SMALL = Config((4, 8), (4, 8), (4, 8))
 BRIDGED = Config((4, 8), (4, 8), (4, 8), bridge=True)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def scene(height=64, width=96):
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     return torch.stack([0.2 + 0.5 * x, 0.3 + 0.4 * y, 0.6 - 0.3 * x * y])[None]

@@ -22,14 +22,6 @@ RHYME = "the cat sat on the mat, and the rat sat on the cat. "
 SMALL = DecoderSize(layers=2, width=64, heads=2)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_the_end_of_each_text_is_held_out(tmp_path):
     (tmp_path / "a").write_text("a" * 90 + "x" * 10)
     (tmp_path / "b").write_text("b" * 45 + "y" * 5)

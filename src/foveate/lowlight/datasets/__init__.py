@@ -13,8 +13,9 @@ so a number measured on half a dataset never passes for one on the whole.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from ...lazy import find
 
 _PLACES = {
     "LayoutError": "layout",
@@ -33,9 +34,9 @@ __all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    value = find(__name__, name, _PLACES, "foveate[lowlight]")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...lazy import find
+
 _PLACES = {
     "FACTORS": "factors",
     "Factors": "factors",
     "build_input": "factors",
-    "Budget": "run",
-    "make_data": "run",
-    "raw_data": "run",
-    "run": "run",
-    "default_configs": "run",
+    "Budget": "trainings",
+    "make_data": "trainings",
+    "raw_data": "trainings",
+    "run": "trainings",
+    "default_configs": "trainings",
     "summary": "effects",
     "shapley": "effects",
     "write_report": "report",
@@ -31,8 +33,6 @@ __all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    value = find(__name__, name, _PLACES, "foveate[lowlight]")
+    globals()[name] = value
+    return value

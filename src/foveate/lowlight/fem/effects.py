@@ -22,7 +22,7 @@ class Scores:
     """Scores of all trainings of one study, by configuration.
 
     Args:
-        runs: What `fem.run.run` returned or wrote, one or several (of the same test pairs).
+        runs: What `fem.run` returned or wrote, one or several (of the same test pairs).
         metric: "psnr" or "ssim".
 
     Raises:

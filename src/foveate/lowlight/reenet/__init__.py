@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...lazy import find
+
 _PLACES = {
     "REENet": "model",
     "Config": "network",
@@ -27,8 +29,6 @@ __all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    value = find(__name__, name, _PLACES, "foveate[lowlight]")
+    globals()[name] = value
+    return value
